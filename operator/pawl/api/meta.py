@@ -1,0 +1,81 @@
+"""Words that all kinds share: group, base model, conditions, references, annotations.
+
+kstatus is the contract: `observedGeneration` (schema default -1) and the conditions Ready, Reconciling, Stalled.
+Not here: fields of one kind.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic.alias_generators import to_camel
+
+GROUP: Final = "pawl.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "pawl"
+
+REQUESTED_AT: Final = "reconcile.pawl.dev/requestedAt"
+REQUESTED_AT_FLUX: Final = "reconcile.fluxcd.io/requestedAt"
+
+
+class Model(BaseModel):
+    """Base of every model: camelCase outside, snake_case inside, frozen, unknown fields refused."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    def wire(self) -> dict[str, object]:
+        """Return the JSON form that Kubernetes stores: camelCase keys, absent fields left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+class StatusModel(Model):
+    """Base of what we read back from a cluster: a newer Pawl may have written fields that this one does not know."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+def _aware(value: object) -> object:
+    """Kubernetes times carry a Z; a naive time would compare with none of ours."""
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _second(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, BeforeValidator(_aware), PlainSerializer(_second, return_type=str, when_used="json")]
+"""A moment in UTC at a whole second, as Kubernetes writes `metav1.Time`."""
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+"""The name of an object in the same namespace (RFC 1123 subdomain)."""
+
+Tag = Annotated[str, StringConstraints(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+"""A tag in the grammar of the OCI distribution specification."""
+
+Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+"""A sha256 digest. Other algorithms are refused: the selected digest is hashed by us."""
+
+Duration = Annotated[str, StringConstraints(max_length=32, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")]
+"""A duration as Go writes it: 30s, 5m, 1h30m."""
+
+
+class LocalRef(Model):
+    """Names an object in the same namespace."""
+
+    name: Name = Field(description="Name of the object, in the namespace of this resource.")
+
+
+class Condition(StatusModel):
+    """One condition, in the form of `metav1.Condition`."""
+
+    type: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    last_transition_time: Time
+    reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    message: Annotated[str, StringConstraints(max_length=1024)] = ""
