@@ -1,0 +1,136 @@
+"""`pawl sandbox`: a real control plane on this machine. What the commands do stands in `pawl.sandbox`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pawl.api.errors import InputError, PawlError
+
+if TYPE_CHECKING:
+    from pawl.sandbox import Runtime, Status
+
+
+class _BadInput(click.ClickException):
+    exit_code = 2
+
+
+class _Group(click.Group):
+    """Ends with one line on stderr for each error that Pawl raises on purpose."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        try:
+            return super().invoke(ctx)
+        except PawlError as error:
+            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(str(error)) from error
+
+
+name_option = click.option(
+    "--name", default="default", show_default=True, help="Which sandbox; several run side by side."
+)
+
+
+@click.group(cls=_Group)
+def sandbox() -> None:
+    """A real Kubernetes control plane on this machine, without Docker."""
+
+
+@sandbox.command()
+@name_option
+@click.option("--nodes", default=0, show_default=True, type=click.IntRange(0), help="Simulated nodes (KWOK).")
+@click.option("--registry/--no-registry", default=True, show_default=True, help="A registry on loopback beside it.")
+@click.option("--provider", type=click.Choice(["embedded", "kind"]), default="embedded", show_default=True)
+def up(name: str, nodes: int, registry: bool, provider: str) -> None:  # noqa: FBT001 - an option, named by click
+    """Start a sandbox; the first time its binaries are built, which takes minutes."""
+    from pawl.sandbox import SandboxOptions, terminating_cleanly
+    from pawl.sandbox import up as bring_up
+
+    with terminating_cleanly():
+        found = bring_up(SandboxOptions(name=name, nodes=nodes, registry=registry, provider=provider), _runtime())
+    click.echo(
+        f"sandbox {found.name}: API server {found.server}, registry {found.registry or 'none'}, {found.nodes} nodes"
+    )
+    click.echo(f'use it: eval "$(pawl sandbox env --name {found.name})"')
+
+
+@sandbox.command()
+@name_option
+@click.option("--all", "everything", is_flag=True, help="Every sandbox that is recorded.")
+def down(name: str, everything: bool) -> None:  # noqa: FBT001 - an option, named by click
+    """End a sandbox and remove its data. Ending one that is not there is no error."""
+    from pawl.sandbox import down as take_down
+    from pawl.sandbox import status as find
+
+    runtime = _runtime()
+    for each in [found.name for found in find(runtime=runtime)] if everything else [name]:
+        gone = take_down(each, runtime=runtime)
+        click.echo(f"sandbox {each} is down" if gone else f"sandbox {each} was not there")
+
+
+@sandbox.command()
+@click.option("--name", default=None, help="Only this sandbox.")
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
+def status(name: str | None, output: str) -> None:
+    """Show the recorded sandboxes and what of them lives."""
+    from pawl.sandbox import status as find
+
+    found = find(name, runtime=_runtime())
+    if output == "table":
+        _print_table(found)
+        return
+    rows = json.dumps([asdict(each) for each in found], indent=2)
+    click.echo(rows if output == "json" else _as_yaml(rows), nl=output == "json")
+
+
+@sandbox.command()
+@name_option
+def env(name: str) -> None:
+    """Print `export KEY=value` lines for a shell to evaluate."""
+    from pawl.sandbox import environment
+    from pawl.sandbox.environment import export_lines
+
+    for line in export_lines(environment(name, runtime=_runtime())):
+        click.echo(line)
+
+
+@sandbox.command()
+def build() -> None:
+    """Build the binaries into the cache and print their directory; `up` does it by itself when they are missing."""
+    from pawl.sandbox.build import Builder
+    from pawl.sandbox.build import build as make
+
+    click.echo(make(Builder(os.environ, progress=_runtime().progress)))
+
+
+def _runtime() -> Runtime:
+    from pawl.sandbox import Runtime, for_stream
+
+    # Progress goes to stderr, so that stdout can be piped and evaluated.
+    return Runtime(progress=for_stream(sys.stderr))
+
+
+def _as_yaml(rows: str) -> str:
+    import yaml
+
+    return yaml.safe_dump(json.loads(rows), sort_keys=False)
+
+
+def _print_table(found: list[Status]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not found:
+        click.echo("no sandbox; start one with pawl sandbox up")
+        return
+    table = Table("NAME", "STATE", "PROVIDER", "NODES", "SERVER", "REGISTRY", "DEAD", box=None)
+    for each in found:
+        dead = ", ".join(each.dead)
+        table.add_row(
+            each.name, each.state, each.provider, str(each.nodes), each.server, each.registry or "-", dead or "-"
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -1,0 +1,141 @@
+"""Builds the sandbox's binaries from their Go modules, once for each machine, into the cache.
+
+The list of what is built stands in `gomod/go.mod`; this file knows how. Each binary lands under its final name by one
+rename, so an interrupted build goes on where it stopped and a half-written binary is never run. Nothing here starts
+anything: see `controlplane`, `kwok` and `registry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pawl.api.errors import SandboxError
+from pawl.sandbox.files import locked
+from pawl.sandbox.golang import Run, find_go, go_environment, required_version, run
+from pawl.sandbox.paths import cache_dir
+from pawl.sandbox.progress import SILENT, Progress
+
+KUBERNETES_VERSION = "v1.36.3"
+GOMOD = Path(__file__).parent / "gomod"
+ATTEMPTS = 3
+PAUSE = 2.0
+"""Seconds before the second try of a download; the third waits twice as long."""
+
+PACKAGES: Mapping[str, str] = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    "kube-scheduler": "k8s.io/kubernetes/cmd/kube-scheduler",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
+    "kwok": "sigs.k8s.io/kwok/cmd/kwok",
+    "registry": "github.com/distribution/distribution/v3/cmd/registry",
+}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """What a build depends on; the defaults are what `pawl sandbox build` uses."""
+
+    environ: Mapping[str, str]
+    gomod: Path = GOMOD
+    command: Run = run
+    pause: Callable[[float], None] = time.sleep
+    progress: Progress = SILENT
+
+
+def ldflags(version: str = KUBERNETES_VERSION) -> str:
+    """Linker flags: no symbol tables, and the version that the API server and kubectl report."""
+    major, minor, _ = version.removeprefix("v").split(".")
+    stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    places = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return " ".join(["-s -w", *(f"-X {place}.{key}={value}" for place in places for key, value in stamps.items())])
+
+
+def build_arguments(go: Path, gomod: Path, package: str, output: Path) -> list[str]:
+    """The command that builds `package` into `output`; the same bytes on every machine of one platform."""
+    flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", ldflags()]
+    return [str(go), "build", "-C", str(gomod), *flags, "-o", str(output), package]
+
+
+def cache_key(gomod: Path = GOMOD, machine: str = f"{platform.system()}-{platform.machine()}") -> str:
+    """Name of the directory for these sources, flags and platform. Not the toolchain: a warm cache needs no Go."""
+    sources = [(gomod / "go.mod").read_bytes(), (gomod / "go.sum").read_bytes()]
+    flags = " ".join(build_arguments(Path("go"), Path(), "", Path())) + machine
+    return hashlib.sha256(b"\0".join([*sources, flags.encode()])).hexdigest()[:16]
+
+
+def binary_dir(environ: Mapping[str, str], gomod: Path = GOMOD) -> Path:
+    """Directory where the binaries of this version are, or will be."""
+    return cache_dir(environ) / "bin" / cache_key(gomod)
+
+
+def missing(directory: Path) -> list[str]:
+    """Names of binaries that are not yet built in `directory`, in build order."""
+    return [name for name in PACKAGES if not (directory / name).exists()]
+
+
+def build(builder: Builder) -> Path:
+    """Build what is missing and return the directory of the binaries. Safe to run twice at once and to interrupt.
+
+    Raises SandboxError when no Go can be had, a download fails three times, or the compiler fails.
+    """
+    directory = binary_dir(builder.environ, builder.gomod)
+    if not missing(directory):
+        return directory
+    with locked(cache_dir(builder.environ) / "build.lock"):
+        names = missing(directory)
+        if names:
+            _build_all(names, directory, builder)
+    return directory
+
+
+def _build_all(names: Sequence[str], directory: Path, builder: Builder) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    wanted = required_version(builder.gomod / "go.mod")
+    go = find_go(wanted, cache_dir(builder.environ), builder.environ, builder.progress, builder.command)
+    with builder.progress.step(f"download Go modules for {len(names)} binaries"):
+        _download([PACKAGES[name] for name in names], go, builder)
+    for name in names:
+        number = list(PACKAGES).index(name) + 1
+        with builder.progress.step(f"build {name} ({number} of {len(PACKAGES)})"):
+            _build_one(name, go, directory, builder)
+
+
+def _download(packages: Sequence[str], go: Path, builder: Builder) -> None:
+    argv = [str(go), "list", "-C", str(builder.gomod), "-mod=readonly", "-deps", "-f", "{{.Name}}", *packages]
+    said = ""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            builder.pause(PAUSE * attempt)
+        answer = builder.command(argv, go_environment(builder.environ))
+        if answer.returncode == 0:
+            return
+        said = _last_line(answer.stderr)
+    raise SandboxError(
+        f"Go modules could not be downloaded in {ATTEMPTS} tries ({said}): "
+        "check the network or GOPROXY, then run pawl sandbox build again"
+    )
+
+
+def _build_one(name: str, go: Path, directory: Path, builder: Builder) -> None:
+    # A scratch directory inside the target keeps the rename on one file system.
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".build-") as scratch:
+        output = Path(scratch) / name
+        argv = build_arguments(go, builder.gomod, PACKAGES[name], output)
+        answer = builder.command(argv, go_environment(builder.environ))
+        if answer.returncode:
+            raise SandboxError(
+                f"{name} could not be built ({_last_line(answer.stderr)}): "
+                "free disk space and memory, then run pawl sandbox build again; it goes on where it stopped"
+            )
+        output.replace(directory / name)
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[-1]

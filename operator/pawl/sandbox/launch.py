@@ -1,0 +1,126 @@
+"""Starts the processes of an embedded sandbox in order, records each, and waits until the whole is usable.
+
+A process that dies while others are waited for ends the wait at once, with its role and log in the error. What to do
+with the remains is decided in `sandbox`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from pawl.sandbox import controlplane, kwok, registry
+from pawl.sandbox.credentials import write_credentials
+from pawl.sandbox.place import Place
+from pawl.sandbox.processes import Command, Process, is_alive, start, stop
+from pawl.sandbox.rest import Api, admin_api
+from pawl.sandbox.state import State, Store
+
+DEADLINE = 60.0
+"""Seconds for each wait; a warm start on two cores needs under six in all."""
+POLL = 0.05
+OK = 200
+FRONT = "front"
+STOP_ORDER = (("etcd", 5.0), ("kube-apiserver", 5.0), (FRONT, 3.0))
+"""Ranks from the bottom up with seconds of grace; what talks to the API server goes first, etcd last."""
+
+
+class StartFailedError(Exception):
+    """A part did not come up. `why` is half a sentence; the caller adds where its log is kept."""
+
+    def __init__(self, role: str, why: str) -> None:
+        super().__init__(f"{role} {why}")
+        self.role = role
+        self.why = why
+
+
+class Launch:
+    """One start. `state` grows with each process and is saved each time."""
+
+    def __init__(self, store: Store, state: State, place: Place) -> None:
+        self.state = state
+        self._store = store
+        self._place = place
+
+    def run(self) -> State:
+        """Start everything that `state` asks for and return the record. Raises StartFailedError, SandboxError."""
+        write_credentials(self._place)
+        if self.state.registry:
+            registry.write_config(self._place)
+            self._start(registry.registry(self._place))
+        self._start(controlplane.etcd(self._place))
+        self._start(controlplane.apiserver(self._place))
+        api = admin_api(self._place.server, self._place.pki(""))
+        self.wait("kube-apiserver", "did not become ready", lambda: api.get("/readyz").status == OK)
+        self._start_clients()
+        kwok.create_nodes(api, self.state.nodes)
+        self._wait_usable(api)
+        return self._record(replace(self.state, ready=True))
+
+    def wait(self, role: str, why: str, check: Callable[[], bool], deadline: float = DEADLINE) -> None:
+        """Poll `check` until it holds. Raises StartFailedError after `deadline` seconds or once a process has died."""
+        end = time.monotonic() + deadline
+        while not check():
+            for process in self.state.processes:
+                if not is_alive(process):
+                    raise StartFailedError(process.role, "stopped while starting")
+            if time.monotonic() > end:
+                raise StartFailedError(role, f"{why} within {deadline:g} s")
+            time.sleep(POLL)
+
+    def _start_clients(self) -> None:
+        if self._place.has("kube-controller-manager"):
+            self._start(controlplane.controller_manager(self._place))
+        if self._place.has("kube-scheduler"):
+            self._start(controlplane.scheduler(self._place))
+        if self.state.nodes:
+            self._start(kwok.kwok(self._place))
+
+    def _wait_usable(self, api: Api) -> None:
+        default = "/api/v1/namespaces/default"
+        self.wait("kube-apiserver", "did not make namespace default", lambda: api.get(default).status == OK)
+        if self._place.has("kube-controller-manager"):
+            account = f"{default}/serviceaccounts/default"
+            why = "did not make ServiceAccount default/default"
+            self.wait("kube-controller-manager", why, lambda: api.get(account).status == OK)
+        if self.state.nodes:
+            wanted = self.state.nodes
+            self.wait("kwok", f"did not make {wanted} Nodes Ready", lambda: kwok.ready_nodes(api) >= wanted)
+        if host := self.state.registry:
+            self.wait("registry", "did not answer", lambda: registry.answers(host))
+
+    def _start(self, command: Command) -> None:
+        process = start(command, self._place.log(command.role))
+        self._record(replace(self.state, processes=(*self.state.processes, process)))
+
+    def _record(self, state: State) -> State:
+        self.state = state
+        self._store.save(state)
+        return state
+
+
+def stop_all(processes: Sequence[Process]) -> None:
+    """End a sandbox's processes, clients first, etcd last. Raises SandboxError when one cannot be ended."""
+    ranks = [name for name, _ in STOP_ORDER]
+    ordered = sorted(processes, key=lambda process: ranks.index(_rank(process)), reverse=True)
+    etcd_lives = any(process.role == "etcd" and is_alive(process) for process in processes)
+    for rank, group in groupby(ordered, key=_rank):
+        # Without etcd the API server's graceful end waits for answers that never come.
+        hopeless = rank == "kube-apiserver" and not etcd_lives
+        stop(list(group), 0 if hopeless else dict(STOP_ORDER)[rank])
+
+
+def last_lines(log: Path, count: int = 3) -> str:
+    """The end of a log in one line, for an error message."""
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except FileNotFoundError:
+        lines = []
+    return " | ".join(line.strip()[:300] for line in lines[-count:]) or "empty"
+
+
+def _rank(process: Process) -> str:
+    return process.role if process.role in {"etcd", "kube-apiserver"} else FRONT

@@ -1,0 +1,69 @@
+"""The sandbox's parameters and answers, as frozen dataclasses. No behaviour beyond reading them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pawl.sandbox.golang import Run, run
+from pawl.sandbox.ports import Allocate, allocate
+from pawl.sandbox.progress import SILENT, Progress
+
+EMBEDDED = "embedded"
+KIND = "kind"
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """What is asked for. `nodes` are simulated ones; with kind they are worker containers."""
+
+    name: str = "default"
+    nodes: int = 0
+    registry: bool = True
+    provider: str = EMBEDDED
+    state_dir: Path | None = None
+    """Instead of `PAWL_STATE_DIR` and the XDG default."""
+    binaries: Path | None = None
+    """Directory of ready binaries (as in KUBEBUILDER_ASSETS) instead of the built ones; parts it lacks are left out."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What the sandbox touches of the machine; tests and callers with a screen pass their own."""
+
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    progress: Progress = SILENT
+    allocate: Allocate = allocate
+    command: Run = run
+
+
+@dataclass(frozen=True)
+class Running:
+    """A sandbox that answers. `started` is False when it ran before; `env` goes over a process' environment."""
+
+    name: str
+    provider: str
+    context: str
+    kubeconfig: Path
+    server: str
+    registry: str | None
+    nodes: int
+    env: Mapping[str, str]
+    started: bool = True
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is left of a recorded sandbox. `state` is running, starting, degraded, stopped or damaged."""
+
+    name: str
+    provider: str
+    state: str
+    server: str
+    kubeconfig: str
+    registry: str | None
+    nodes: int
+    dead: tuple[str, ...] = ()
+    """Roles of processes that should run and do not."""
