@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
 GROUP: Final = "pawl.dev"
@@ -60,8 +60,20 @@ Tag = Annotated[str, StringConstraints(max_length=128, pattern=r"^[A-Za-z0-9_][A
 Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 """A sha256 digest. Other algorithms are refused: the selected digest is hashed by us."""
 
-Duration = Annotated[str, StringConstraints(max_length=32, pattern=r"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+$")]
-"""A duration as Go writes it: 30s, 5m, 1h30m."""
+Duration = Annotated[
+    str,
+    StringConstraints(
+        min_length=2,
+        max_length=32,
+        pattern=r"^([0-9]{1,5}(\.[0-9]{1,3})?h)?([0-9]{1,7}(\.[0-9]{1,3})?m)?([0-9]{1,9}(\.[0-9]{1,3})?s)?([0-9]{1,9}ms)?$",
+    ),
+]
+"""A duration as Go prints it: 30s, 5m, 1h30m. Greatest unit first, each once; the digits keep it within 64 bits."""
+
+
+def list_type(kind: Literal["atomic", "set", "map"], *keys: str) -> dict[str, JsonValue]:
+    """Say how server-side apply merges a list: as a whole, as a set of scalars, or as a map by `keys`."""
+    return {"x-kubernetes-list-type": kind} | ({"x-kubernetes-list-map-keys": list(keys)} if keys else {})
 
 
 class LocalRef(Model):
@@ -73,9 +85,17 @@ class LocalRef(Model):
 class Condition(StatusModel):
     """One condition, in the form of `metav1.Condition`."""
 
-    type: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")]
-    status: Literal["True", "False", "Unknown"]
-    observed_generation: Annotated[int, Field(ge=0)] | None = None
-    last_transition_time: Time
-    reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")]
-    message: Annotated[str, StringConstraints(max_length=1024)] = ""
+    type: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z]*$")] = Field(
+        description="What is said something about; the list holds each type once."
+    )
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    observed_generation: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="The metadata.generation that this was found for."
+    )
+    last_transition_time: Time = Field(description="When `status` last changed.")
+    reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z][A-Za-z0-9]*$")] = Field(
+        description="One stable word for why, made for alerts."
+    )
+    message: Annotated[str, StringConstraints(max_length=1024)] = Field(
+        "", description="A sentence for people: object, cause, way out."
+    )
