@@ -54,20 +54,21 @@ Time = Annotated[datetime, BeforeValidator(_aware), PlainSerializer(_second, ret
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 """The name of an object in the same namespace (RFC 1123 subdomain)."""
 
-Tag = Annotated[str, StringConstraints(max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+TAG: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+
+Tag = Annotated[str, StringConstraints(max_length=128, pattern=TAG)]
 """A tag in the grammar of the OCI distribution specification."""
 
-Digest = Annotated[str, StringConstraints(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+DIGEST: Final = r"^sha256:[0-9a-f]{64}$"
+
+Digest = Annotated[str, StringConstraints(max_length=71, pattern=DIGEST)]
 """A sha256 digest. Other algorithms are refused: the selected digest is hashed by us."""
 
-Duration = Annotated[
-    str,
-    StringConstraints(
-        min_length=2,
-        max_length=32,
-        pattern=r"^([0-9]{1,5}(\.[0-9]{1,3})?h)?([0-9]{1,7}(\.[0-9]{1,3})?m)?([0-9]{1,9}(\.[0-9]{1,3})?s)?([0-9]{1,9}ms)?$",
-    ),
-]
+DURATION: Final = (
+    r"^([0-9]{1,5}(\.[0-9]{1,3})?h)?([0-9]{1,7}(\.[0-9]{1,3})?m)?([0-9]{1,9}(\.[0-9]{1,3})?s)?([0-9]{1,9}ms)?$"
+)
+
+Duration = Annotated[str, StringConstraints(min_length=2, max_length=32, pattern=DURATION)]
 """A duration as Go prints it: 30s, 5m, 1h30m. Greatest unit first, each once; the digits keep it within 64 bits."""
 
 
