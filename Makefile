@@ -1,0 +1,19 @@
+# One verb a line. Everything is set up on the way: Python packages into .venv, the sandbox's binaries into ~/.cache/pawl.
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: setup binaries demo test test-quick lint format bench crds lock clean
+setup:      ; @$(PYTHON) scripts/bootstrap.py
+binaries: setup ; @$(PY) -m pawl sandbox build
+demo: binaries ; @$(PY) -m pawl demo $(ARGS)
+test: binaries ; $(PY) -m pytest $(ARGS)
+test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults" $(ARGS)
+bench: binaries ; $(PY) -m bench $(ARGS)
+crds: setup ; $(PY) -m pawl.cli.generate
+format: setup ; .venv/bin/ruff format . && .venv/bin/ruff check --fix .
+lint: setup
+	.venv/bin/ruff format --check . && .venv/bin/ruff check .
+	.venv/bin/mypy && .venv/bin/lint-imports --no-cache
+	$(PY) -m pawl.cli.generate --check && $(PY) scripts/check_lock.py
+lock: setup ; $(PY) scripts/check_lock.py --write
+clean:      ; rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
