@@ -1,4 +1,4 @@
-"""The inside: the Kubernetes API behind a thin adapter, the Lease, the queue of keys, events, the ledger's ConfigMap.
+"""The inside: the Kubernetes API behind a thin adapter, the Lease, Events, Secrets, the ledger's ConfigMap.
 
-Neighbours: `controllers` drives it. Not here: kopf (it belongs to `controllers`), registries, decisions.
+Neighbours: `controllers` drives it, with kopf and the queue of keys. Not here: registries, decisions.
 """
