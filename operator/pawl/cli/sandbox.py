@@ -1,4 +1,4 @@
-"""`pawl sandbox`: a real control plane on this machine. What the commands do stands in `pawl.sandbox`."""
+"""`pawl sandbox`: a real control plane on this machine. What it does stands in `pawl.sandbox`, exit codes in `main`."""
 
 from __future__ import annotations
 
@@ -6,28 +6,12 @@ import json
 import os
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from pawl.api.errors import InputError, PawlError
-
 if TYPE_CHECKING:
     from pawl.sandbox import Runtime, Status
-
-
-class _BadInput(click.ClickException):
-    exit_code = 2
-
-
-class _Group(click.Group):
-    """Ends with one line on stderr for each error that Pawl raises on purpose."""
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
-        try:
-            return super().invoke(ctx)
-        except PawlError as error:
-            raise (_BadInput if isinstance(error, InputError) else click.ClickException)(str(error)) from error
 
 
 name_option = click.option(
@@ -35,7 +19,7 @@ name_option = click.option(
 )
 
 
-@click.group(cls=_Group)
+@click.group
 def sandbox() -> None:
     """A real Kubernetes control plane on this machine, without Docker."""
 
@@ -67,7 +51,10 @@ def down(name: str, everything: bool) -> None:  # noqa: FBT001 - an option, name
     from pawl.sandbox import status as find
 
     runtime = _runtime()
-    for each in [found.name for found in find(runtime=runtime)] if everything else [name]:
+    names = [found.name for found in find(runtime=runtime)] if everything else [name]
+    if not names:
+        click.echo("no sandbox is recorded")
+    for each in names:
         gone = take_down(each, runtime=runtime)
         click.echo(f"sandbox {each} is down" if gone else f"sandbox {each} was not there")
 

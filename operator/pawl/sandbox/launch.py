@@ -22,6 +22,7 @@ from pawl.sandbox.state import State, Store
 DEADLINE = 60.0
 """Seconds for each wait; a warm start on two cores needs under six in all."""
 POLL = 0.05
+PROBE = 1.0
 OK = 200
 FRONT = "front"
 STOP_ORDER = (("etcd", 5.0), ("kube-apiserver", 5.0), (FRONT, 3.0))
@@ -54,7 +55,9 @@ class Launch:
         self._start(controlplane.etcd(self._place))
         self._start(controlplane.apiserver(self._place))
         api = admin_api(self._place.server, self._place.pki(""))
-        self.wait("kube-apiserver", "did not become ready", lambda: api.get("/readyz").status == OK)
+        # While etcd is missing, /readyz hangs; a short call lets the wait look at the processes in between.
+        probe = replace(api, timeout=PROBE)
+        self.wait("kube-apiserver", "did not become ready", lambda: probe.get("/readyz").status == OK)
         self._start_clients()
         kwok.create_nodes(api, self.state.nodes)
         self._wait_usable(api)

@@ -70,7 +70,7 @@ def check_context(kubeconfig: Path, environ: Mapping[str, str]) -> str:
         raise InputError(
             f"PAWL_KUBECONFIG {kubeconfig} names no current-context ({error}): unset it or mend it"
         ) from error
-    if context.startswith(TEST_CONTEXTS) or context == environ.get("PAWL_TEST_CONTEXT"):
+    if context.startswith(TEST_CONTEXTS) or (context and context == environ.get("PAWL_TEST_CONTEXT")):
         return context
     raise InputError(
         f"PAWL_KUBECONFIG {kubeconfig}: context {context!r} is no test cluster; "

@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +102,11 @@ class Store:
 
     def _ports(self) -> Iterator[int]:
         for name in self.names():
-            state = self.load(name)
-            if state and state.ports:
-                yield from asdict(state.ports).values()
+            # A neighbour's damaged record is no reason to fail: its ports, if in use, are found to be bound.
+            with suppress(SandboxError):
+                state = self.load(name)
+                if state and state.ports:
+                    yield from asdict(state.ports).values()
 
 
 def check_name(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Tests of `pawl.sandbox`. The ones marked `cluster` start real processes; the others touch only temporary files."""
