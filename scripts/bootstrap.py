@@ -22,7 +22,7 @@ TRIES = 3
 
 def main() -> int:
     """Install what is missing. Returns the exit code: 0, or 1 with one line that says what to do."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - it may be run by any Python
         return fail(f"Python {sys.version.split()[0]} is too old: set PYTHON to a Python 3.11 or newer")
     stamp, wanted = VENV / ".installed", fingerprint()
     if stamp.exists() and stamp.read_text() == wanted:
@@ -37,13 +37,13 @@ def main() -> int:
 
 def fail(message: str) -> int:
     """Print one line to stderr and return exit code 1."""
-    print(f"bootstrap: {message}", file=sys.stderr)  # noqa: T201
+    print(f"bootstrap: {message}", file=sys.stderr)
     return 1
 
 
 def say(message: str) -> None:
     """Print progress at once."""
-    print(f"bootstrap: {message}", flush=True)  # noqa: T201
+    print(f"bootstrap: {message}", flush=True)
 
 
 def fingerprint() -> str:
@@ -94,7 +94,7 @@ def install(uv: Path) -> None:
 def attempt(command: list[str | Path]) -> None:
     """Run a command, again after a pause where it fails: downloads do. Raises CalledProcessError at last."""
     for number in range(1, TRIES + 1):
-        done = subprocess.run(command, check=False)  # noqa: S603
+        done = subprocess.run(command, check=False)
         if done.returncode == 0:
             return
         if number < TRIES:

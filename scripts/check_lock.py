@@ -23,7 +23,7 @@ COMPILE = (
 def main(arguments: list[str]) -> int:
     """Return 0 where the lock satisfies pyproject.toml, 1 with one line on each requirement that it does not."""
     if arguments == ["--write"]:
-        return subprocess.run([ROOT / ".venv/bin/uv", *COMPILE.split()], cwd=ROOT, check=False).returncode  # noqa: S603
+        return subprocess.run([ROOT / ".venv/bin/uv", *COMPILE.split()], cwd=ROOT, check=False).returncode
     pins, wrong = pinned(), []
     for line in required():
         wish = Requirement(line)
@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         if pin is None or not wish.specifier.contains(pin):
             wrong.append(f"requirements.lock has {wish.name} {pin or 'not at all'}, pyproject.toml wants {line}")
     for text in wrong:
-        print(f"{text}; run `make lock`", file=sys.stderr)  # noqa: T201
+        print(f"{text}; run `make lock`", file=sys.stderr)
     return 1 if wrong else 0
 
 
@@ -42,7 +42,8 @@ def canonical(name: str) -> str:
 
 def pinned() -> dict[str, str]:
     """Read name -> version from the lock."""
-    lines = (line.split(";")[0].strip(" \\") for line in LOCK.read_text().splitlines() if "==" in line and line[0] != " ")
+    text = (line for line in LOCK.read_text().splitlines() if "==" in line and not line.startswith(" "))
+    lines = (line.split(";")[0].strip(" \\") for line in text)
     return {canonical(name): version.strip() for name, version in (line.split("==") for line in lines)}
 
 

@@ -1,0 +1,102 @@
+"""kopf's part: it watches our own kinds and puts keys into the queue. Its only place in Pawl.
+
+Only `on.event` handlers that return None: every other kind of handler writes annotations or finalizers
+(study kopf §3). What an event says is kept as bytes in the store; what happened is not looked at.
+Neighbours: `store` keeps, `queue` runs. Not here: peering (the Lease decides who acts), decisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import kopf
+
+from pawl.api.meta import GROUP, VERSION
+from pawl.cluster.calls import ConnectionValues
+from pawl.controllers.queue import Key
+from pawl.controllers.store import PolicyStore
+
+LOGIN_LIFE: Final = timedelta(minutes=10)
+"""kopf reads credentials once unless they expire (nolar/kopf#926): a projected token rotates within an hour."""
+
+
+class Watch:
+    """Feeds one store and tells `wake` about every key that has news."""
+
+    def __init__(
+        self,
+        store: PolicyStore,
+        wake: Callable[[Key], None],
+        login: Callable[[], Awaitable[ConnectionValues]],
+        namespaces: Sequence[str] = (),
+    ) -> None:
+        self._store = store
+        self._wake = wake
+        self._login = login
+        self._namespaces = tuple(namespaces)
+        self._started_at = 0.0
+
+    async def run(self, ready: asyncio.Event, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set; `ready` is set when the streams are being opened."""
+        self._started_at = asyncio.get_running_loop().time()
+        await kopf.operator(
+            registry=self._registry(),
+            settings=_settings(),
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            ready_flag=ready,
+            stop_flag=stop,
+        )
+
+    def _registry(self) -> kopf.OperatorRegistry:
+        """A registry of our own: importing this module has no effect on kopf's global one."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._connection)
+        kopf.on.event(GROUP, VERSION, "imagepolicies", registry=registry)(self._event)
+        return registry
+
+    async def _connection(self, **_: object) -> kopf.ConnectionInfo:
+        values = await self._login()
+        expiration = datetime.now(UTC) + LOGIN_LIFE
+        return kopf.ConnectionInfo(
+            server=values.server,
+            ca_path=values.ca_path,
+            insecure=values.insecure,
+            certificate_path=values.certificate_path,
+            private_key_path=values.private_key_path,
+            scheme=values.scheme,
+            token=values.token,
+            proxy_url=values.proxy,
+            expiration=min(expiration, values.expiration) if values.expiration else expiration,
+        )
+
+    async def _event(self, event: kopf.RawEvent, **_: object) -> None:
+        """Keep what came; the first listing counts as asked for at the start, so that its policies share scans."""
+        body, now = event["object"], asyncio.get_running_loop().time()
+        if event["type"] == "DELETED":
+            meta = body["metadata"]
+            key: Key | None = Key("ImagePolicy", meta.get("namespace", ""), meta["name"])
+            self._store.drop(key)
+        else:
+            asked_at = self._started_at if event["type"] is None else now
+            key = self._store.offer(dict(body), asked_at=asked_at)
+        if key is not None:
+            self._wake(key)
+
+
+def _settings() -> kopf.OperatorSettings:
+    """Settings for a watcher that never writes (study kopf §12); times in seconds."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    settings.watching.chunk_size = 500
+    settings.watching.server_timeout = 300
+    settings.execution.max_workers = 4
+    settings.networking.error_backoffs = (1, 2, 4, 8)
+    settings.process.ultimate_exiting_timeout = 25
+    return settings
