@@ -29,6 +29,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     query: Mapping[str, str] | None = None
     body: bytes | None = None
     content_type: str = "application/json"
+    accept: str = "application/json"
     timeout: float = 10.0
 
     @property

@@ -26,6 +26,7 @@ from pawl.cluster.resources import LEASES, Resource
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=1"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 Observe = Callable[[str, str, int, float], None]
@@ -109,16 +110,20 @@ class Cluster:
         namespace: str | None,
         label_selector: str = "",
         field_selector: str = "",
+        *,
         limit: int = 500,
+        metadata_only: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield the list in pages of at most `limit` objects; `namespace` None lists all namespaces.
 
+        `metadata_only` leaves everything but `metadata` on the server.
         Raises Expired where the list took so long that the next page is no longer there: begin again.
         """
         selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
         query = {"limit": str(limit)} | {key: value for key, value in selectors.items() if value}
         while True:
-            page = await self._read(self._request("list", "GET", resource, namespace, query=query))
+            request = self._request("list", "GET", resource, namespace, query=query)
+            page = await self._read(msgspec.structs.replace(request, accept=METADATA) if metadata_only else request)
             yield page
             token = _PAGE.decode(page).metadata.token
             if not token:

@@ -103,9 +103,7 @@ class HttpTransport:
         self._credentials = credentials
         self._read_at = now
         self._due = now + credentials.lifetime
-        self._headers = {"Accept": "application/json"}
-        if credentials.authorization is not None:
-            self._headers["Authorization"] = credentials.authorization
+        self._headers = {"Authorization": credentials.authorization} if credentials.authorization else {}
 
     def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -146,7 +144,9 @@ class HttpTransport:
         self._retired, self._session = self._session, self._new_session()
 
     def _call(self, request: Request, timeout: aiohttp.ClientTimeout) -> aiohttp.client._RequestContextManager:
-        headers = self._headers if request.body is None else {**self._headers, "Content-Type": request.content_type}
+        headers = {**self._headers, "Accept": request.accept}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
         url = URL(f"{self._credentials.server}{request.path}", encoded=True)
         return self._session.request(
             request.method,
