@@ -13,10 +13,11 @@ from pawl.api.meta import DURATION
 from pawl.api.rules import Refusal, Rule
 
 _NAME: Final = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST: Final = f"((localhost|{_NAME}(\\.{_NAME})+|\\[[0-9A-Fa-f:]+\\])(:[0-9]{{1,5}})?|{_NAME}:[0-9]{{1,5}})"
 _PART: Final = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
-# A first part without dot, port or brackets is no host but a folder of the default registry, so it is lower-case too.
-_HOST: Final = f"((localhost|{_NAME}(\\.{_NAME})+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{{1,5}})?|{_NAME}:[0-9]{{1,5}})"
-REPOSITORY: Final = f"^({_HOST}/)?{_PART}(/{_PART})*$"
+# A first part without dot, port or brackets is no host but a folder of the default registry, and in lower case like it.
+_FOLDER: Final = "[a-z0-9]+((_|__|-+)[a-z0-9]+)*"
+REPOSITORY: Final = f"^(({_HOST}|{_FOLDER})(/{_PART})+|{_PART})$"
 """Grammar of `spec.image`: the reference grammar of the OCI clients, without tag and digest."""
 
 _LAST_PART: Final = "self.substring(self.lastIndexOf('/') + 1)"
