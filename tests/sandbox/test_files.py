@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.sandbox.support import eventually
 
 from pawl.sandbox.files import PRIVATE, locked, write_whole
 
@@ -32,14 +33,14 @@ def test_a_lock_keeps_a_second_holder_out(tmp_path: Path) -> None:
 
     def second() -> None:
         inside.wait()
-        with locked(tmp_path / "lock"):
+        with locked(tmp_path / "lock", lambda: order.append("waiting")):
             order.append("second")
 
     thread = threading.Thread(target=second)
     thread.start()
     with locked(tmp_path / "lock"):
         inside.set()
-        thread.join(timeout=0.2)
+        eventually(lambda: order)
         order.append("first")
     thread.join()
-    assert order == ["first", "second"]
+    assert order == ["waiting", "first", "second"]

@@ -79,6 +79,10 @@ def test_settings_that_change_the_binaries_do_not_reach_go() -> None:
     }
 
 
+def test_go_has_a_home_for_its_cache() -> None:
+    assert go_environment({})["HOME"] == str(Path.home())
+
+
 def test_a_fitting_go_on_path_is_taken(tmp_path: Path) -> None:
     go = _script(tmp_path / "bin" / "go", "go version go1.26.8 linux/amd64")
     command = Recorder(lambda _: (0, "go version go1.26.8 linux/amd64", ""))

@@ -9,7 +9,7 @@ import pytest
 from tests.sandbox.support import eventually, sleeper, stubborn
 
 from pawl.api.errors import SandboxError
-from pawl.sandbox.processes import Command, is_alive, start, start_mark, stop
+from pawl.sandbox.processes import Command, environment, is_alive, start, start_mark, stop
 
 
 def test_a_process_is_detached_logged_and_recognised(tmp_path: Path) -> None:
@@ -31,6 +31,12 @@ def test_both_outputs_go_to_the_log_and_it_is_private(tmp_path: Path) -> None:
     eventually(lambda: not is_alive(process))
     assert log.read_text().split() == ["out", "err"]
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_settings_of_the_caller_do_not_reach_the_processes() -> None:
+    caller = {"HOME": "/h", "PATH": "/bin", "ETCD_NAME": "x", "REGISTRY_HTTP_ADDR": "0.0.0.0:1", "KUBECONFIG": "/prod"}
+    seen = environment(Command("registry", ("registry",), {"OWN": "1"}), caller)
+    assert seen == {"HOME": "/h", "PATH": "/bin", "OWN": "1"}
 
 
 def test_a_missing_binary_is_named(tmp_path: Path) -> None:

@@ -88,7 +88,8 @@ def build(builder: Builder) -> Path:
     directory = binary_dir(builder.environ, builder.gomod)
     if not missing(directory):
         return directory
-    with locked(cache_dir(builder.environ) / "build.lock"):
+    lock = cache_dir(builder.environ) / "build.lock"
+    with locked(lock, lambda: builder.progress.note("another build is running: waiting for it")):
         names = missing(directory)
         if names:
             _build_all(names, directory, builder)

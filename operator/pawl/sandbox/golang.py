@@ -38,7 +38,10 @@ def run(argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.Completed
 def go_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for each Go command: the user's, without settings that would change the binaries."""
     kept = {key: value for key, value in environ.items() if key not in {"GOROOT", "GOOS", "GOARCH", "GOEXPERIMENT"}}
-    return kept | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    # Without HOME Go refuses to build, as it has no place for its cache; services often run without it.
+    return (
+        {"HOME": str(Path.home())} | kept | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    )
 
 
 def parse_version(text: str) -> Version | None:

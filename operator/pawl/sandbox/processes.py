@@ -20,6 +20,7 @@ import psutil
 from pawl.api.errors import SandboxError
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+INHERITED = ("HOME", "PATH", "TMPDIR", "TZ")
 POLL = 0.02
 KILL_DEADLINE = 10.0
 """Seconds to wait for the kernel to take away a process after SIGKILL."""
@@ -55,11 +56,16 @@ def start(command: Command, log: Path) -> Process:
     # Not subprocess.Popen: its object warns when it is dropped while the process lives, which is what a sandbox does.
     try:
         pid = os.posix_spawn(
-            command.argv[0], command.argv, {**os.environ, **command.environ}, file_actions=actions, setsid=True
+            command.argv[0], command.argv, environment(command, os.environ), file_actions=actions, setsid=True
         )
     except OSError as error:
         raise SandboxError(f"{command.role}: {command.argv[0]} cannot be started ({error.strerror})") from error
     return Process(command.role, pid, start_mark(pid) or "gone", str(log))
+
+
+def environment(command: Command, caller: Mapping[str, str]) -> dict[str, str]:
+    """What a process sees; little of the caller's, as etcd and the registry take settings from ETCD_* and REGISTRY_*."""
+    return {key: caller[key] for key in INHERITED if key in caller} | dict(command.environ)
 
 
 def start_mark(pid: int) -> str | None:
