@@ -17,11 +17,11 @@ VERSION = (0, "go version go1.30.0 linux/amd64", "")
 
 
 def compiler(argv: Sequence[str]) -> tuple[int, str, str]:
-    """A Go that compiles by making an empty file."""
+    """A Go that compiles by writing the package's name."""
     if argv[1] == "version":
         return VERSION
     if argv[1] == "build":
-        Path(argv[argv.index("-o") + 1]).touch()
+        Path(argv[argv.index("-o") + 1]).write_text(argv[-1])
     return 0, "", ""
 
 
@@ -43,6 +43,7 @@ def test_all_binaries_land_in_the_directory_of_the_key(environ: dict[str, str]) 
     assert directory == binary_dir(environ)
     assert sorted(path.name for path in directory.iterdir()) == sorted(PACKAGES)
     assert built(command) == list(PACKAGES.values())
+    assert {name: (directory / name).read_text() for name in PACKAGES} == PACKAGES
 
 
 def test_a_warm_cache_runs_nothing(environ: dict[str, str]) -> None:

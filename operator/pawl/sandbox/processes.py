@@ -64,7 +64,7 @@ def start(command: Command, log: Path) -> Process:
 
 
 def environment(command: Command, caller: Mapping[str, str]) -> dict[str, str]:
-    """What a process sees; little of the caller's, as etcd and the registry take settings from ETCD_* and REGISTRY_*."""
+    """What a process sees; little of the caller's: etcd and the registry take orders from ETCD_*, REGISTRY_*."""
     return {key: caller[key] for key in INHERITED if key in caller} | dict(command.environ)
 
 

@@ -180,7 +180,6 @@ def _abandon(name: str, store: Store, runtime: Runtime) -> Path:
     kept = store.failed_logs(name)
     state = store.load(name)
     if state:
-        stop_all(state.processes)
         shutil.rmtree(kept, ignore_errors=True)
         with suppress(FileNotFoundError):
             (store.directory(name) / "logs").rename(kept)
