@@ -9,6 +9,7 @@ Neighbours: `decide.patterns` finds the groups, `decide.tags` expands. Not here:
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,9 +32,15 @@ class Template:
     def expand(self, text: str, spans: Spans) -> str:
         """Return the value of one match in an ASCII text."""
         if self.only is not None:
-            start, end = spans[self.only]
-            return text[start:end] if start >= 0 else ""
+            return _group(text, spans[self.only])
         return "".join(piece if isinstance(piece, str) else _group(text, spans[piece]) for piece in self.pieces)
+
+    def expand_each(self, matched: Iterable[tuple[str, Spans]]) -> list[tuple[str, str]]:
+        """Return text and value of each match, leaving out texts whose first span is (-1, -1)."""
+        only = self.only
+        if only is None:
+            return [(text, self.expand(text, spans)) for text, spans in matched if spans[0][0] >= 0]
+        return [(text, text[spans[only][0] : spans[only][1]]) for text, spans in matched if spans[0][0] >= 0]
 
 
 def compile_template(template: str, include: Pattern | None) -> Template:
@@ -51,7 +58,8 @@ def compile_template(template: str, include: Pattern | None) -> Template:
 
 
 def _group(text: str, span: tuple[int, int]) -> str:
-    return text[span[0] : span[1]] if span[0] >= 0 else ""
+    """Cut a group out of a text; (-1, -1), the span of a group without part, cuts nothing."""
+    return text[span[0] : span[1]]
 
 
 def _piece(template: str, match: re.Match[str], include: Pattern) -> str | int:

@@ -13,9 +13,11 @@ from typing import Final
 MAX_DIGITS: Final = 999
 """The length of a number's integer part is written in three digits. A longer one would not fit a sort key anyway."""
 
+_LENGTHS: Final = tuple(f"{length:03d}" for length in range(MAX_DIGITS + 1))
 _NUMBER: Final = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?")
 _COMPLEMENT: Final = str.maketrans("0123456789", "9876543210")
 _NEGATIVE, _POSITIVE = "0", "1"
+_ZERO: Final = "000"
 _LAST: Final = "~"
 
 
@@ -27,7 +29,7 @@ def natural(digits: str) -> str:
     significant = digits.lstrip("0")
     if len(significant) > MAX_DIGITS:
         raise ValueError(f"a number of {len(significant)} digits is too long to compare")
-    return f"{len(significant):03d}{significant}"
+    return _LENGTHS[len(significant)] + significant
 
 
 def decimal(text: str, *, descending: bool = False) -> str | None:
@@ -39,11 +41,13 @@ def decimal(text: str, *, descending: bool = False) -> str | None:
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None
-    sign, whole, fraction = match.groups("")
-    if len(whole.lstrip("0")) > MAX_DIGITS:
+    sign, whole, fraction = match.groups()
+    try:
+        magnitude = natural(whole)
+    except ValueError:
         return None
-    magnitude = natural(whole)
-    if rest := fraction.rstrip("0"):
+    if fraction and (rest := fraction.rstrip("0")):
         magnitude = f"{magnitude}.{rest}"
-    negative = bool(sign) != descending and magnitude != natural("0")
-    return f"{_NEGATIVE}{magnitude.translate(_COMPLEMENT)}{_LAST}" if negative else f"{_POSITIVE}{magnitude}"
+    if (sign == "-") is descending or magnitude == _ZERO:
+        return _POSITIVE + magnitude
+    return f"{_NEGATIVE}{magnitude.translate(_COMPLEMENT)}{_LAST}"

@@ -22,7 +22,7 @@ from pawl.decide.numbers import decimal
 from pawl.decide.ranges import Range, parse_range
 from pawl.decide.reference import parse_repository
 from pawl.decide.semver import Encoder
-from pawl.decide.tags import Why
+from pawl.decide.why import Why
 
 MAX_KEY: Final = 512
 """Bytes of a sort key: what the schema of `status.selection.sortKey` allows."""
@@ -42,7 +42,7 @@ class Ordering:
     """The compiled strategy of one policy. Keys compare only under equal fingerprints."""
 
     fingerprint: str
-    why_not: Why
+    why_not: str
     """The reason for a value that the strategy cannot compare."""
     range: Range | None
     follows: str | None
@@ -62,7 +62,7 @@ class Ordering:
         if self.range is None:
             return True
         part = self.value(value)
-        return part is not None and self.range.admits(part)
+        return part is not None and self.range.refusal(part) is None
 
 
 def sort_key(part: str, tag: str) -> str:

@@ -8,8 +8,9 @@ Not here: our own fixed grammars, which use `re`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, Final
 
 import re2
@@ -42,6 +43,11 @@ class Pattern:
         """Search anywhere in the text; None if the pattern is not found."""
         spans = self._match(_UNANCHORED, text, 0, len(text))
         return spans if spans[0][0] >= 0 else None
+
+    def search_each(self, texts: Sequence[str]) -> Iterator[Spans]:
+        """Search ASCII texts that hold no newline, in turn; the first span is (-1, -1) where nothing is found."""
+        raws = "\n".join(texts).encode().split(b"\n") if texts else []
+        return map(self._match, repeat(_UNANCHORED), raws, repeat(0), map(len, raws))
 
     def search_from(self, text: bytes, position: int) -> int:
         """Return where the next match at or after a byte offset begins, or -1."""

@@ -21,6 +21,7 @@ from typing import Final
 from pawl.api.errors import Stalled
 from pawl.api.reasons import Reason
 from pawl.decide.semver import IDENTIFIERS, RELEASE, core, prerelease
+from pawl.decide.why import Why
 
 MAX_LENGTH: Final = 512
 MAX_COMPARATORS: Final = 64
@@ -64,9 +65,9 @@ class Interval:
     holes: tuple[Hole, ...] = ()
     prereleases: bool = False
 
-    def holds(self, key: str) -> bool:
-        """Tell whether the encoded version is inside, whatever the alternative says about prereleases."""
-        return self.low <= key < self.high and not any(hole.swallows(key) for hole in self.holes)
+    def leaves_out(self, key: str) -> bool:
+        """Tell whether an encoded version lies in one of the holes."""
+        return any(hole.swallows(key) for hole in self.holes)
 
     def meet(self, other: Interval) -> Interval:
         """Return what lies in both."""
@@ -80,14 +81,15 @@ class Range:
 
     alternatives: tuple[Interval, ...]
 
-    def admits(self, key: str) -> bool:
-        """Tell whether an encoded version (`semver.version`) is in range and, if a prerelease, asked for."""
-        release = key.endswith(RELEASE)
-        return any((release or each.prereleases) and each.holds(key) for each in self.alternatives)
-
-    def holds(self, key: str) -> bool:
-        """Tell whether an encoded version would be in range if every alternative asked for prereleases."""
-        return any(each.holds(key) for each in self.alternatives)
+    def refusal(self, key: str) -> str | None:
+        """Tell why the range refuses an encoded version (`semver.version`), or None if it admits it."""
+        inside = False
+        for each in self.alternatives:
+            if each.low <= key < each.high and not (each.holes and each.leaves_out(key)):
+                if each.prereleases or key[-1] == RELEASE:
+                    return None
+                inside = True
+        return Why.PRERELEASE if inside else Why.OUT_OF_RANGE
 
 
 @dataclass(frozen=True, slots=True)

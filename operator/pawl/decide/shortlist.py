@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from heapq import nlargest
 from types import MappingProxyType
 from typing import Final
@@ -20,12 +20,13 @@ from pawl.api.errors import Stalled
 from pawl.api.imagepolicy import ImagePolicySpec
 from pawl.api.reasons import Reason
 from pawl.decide.ordering import MAX_KEY, Ordering, compile_ordering, sort_key, value_part
-from pawl.decide.semver import RELEASE
-from pawl.decide.tags import Rejected, TagFilter, Why, compile_tags
+from pawl.decide.tags import Rejected, TagFilter, compile_tags
+from pawl.decide.why import Why
 
 LIMIT: Final = 10
 _BLOCK: Final = 2048
-_LEAST = ""
+_SLACK: Final = 64
+_LEAST: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,10 @@ class Rules:
     ordering: Ordering
     filter: TagFilter
     blocked: frozenset[str]
-    floor: str | None
+    floor: str | None = None
     """Sort key of `spec.floor.tag`."""
+    floor_part: str = _LEAST
+    """Its value part; less than every value part where there is no floor."""
 
     def key(self, tag: str) -> str | Rejection:
         """Return the sort key of a tag, or why it has none.
@@ -72,8 +75,10 @@ class Rules:
         if isinstance(value, Rejected):
             return Rejection(tag, value.reason)
         part = self.ordering.value(value)
-        why = self._not_comparable(tag, value, part)
-        return sort_key(part, tag) if part is not None and why is None else Rejection(tag, why or self.ordering.why_not)
+        why = self.not_comparable(tag, value, part)
+        if part is None or why is not None:
+            return Rejection(tag, why or self.ordering.why_not)
+        return sort_key(part, tag)
 
     def judge(self, tag: str, blocked_extra: frozenset[str] = frozenset()) -> Candidate | Rejection:
         """Tell whether a tag may be selected. `blocked_extra` are tags blocked besides those of the spec."""
@@ -83,34 +88,21 @@ class Rules:
         why = self.refusal(tag, value_part(key), self.blocked | blocked_extra)
         return Candidate(tag, key) if why is None else Rejection(tag, why)
 
-    def refusal(self, tag: str, part: str, blocked: frozenset[str]) -> Why | None:
+    def refusal(self, tag: str, part: str, blocked: frozenset[str]) -> str | None:
         """Tell why a comparable tag may not be selected, or None. What a rollback may not pass either comes first."""
         if tag in blocked:
             return Why.BLOCKED
-        if self.floor is not None and part < value_part(self.floor):
+        if part < self.floor_part:
             return Why.BELOW_FLOOR
-        if self.ordering.range is None or self.ordering.range.admits(part):
-            return None
-        asked = part.endswith(RELEASE) or not self.ordering.range.holds(part)
-        return Why.OUT_OF_RANGE if asked else Why.PRERELEASE
+        return None if self.ordering.range is None else self.ordering.range.refusal(part)
 
-    def _not_comparable(self, tag: str, value: str, part: str | None) -> Why | None:
+    def not_comparable(self, tag: str, value: str, part: str | None) -> str | None:
+        """Tell why a tag has no sort key, given its value and that value's part; None if it has one."""
         if not value:
             return Why.EMPTY_VALUE
         if len(value) > MAX_KEY or (part is not None and len(part) + 1 + len(tag) > MAX_KEY):
             return Why.VALUE_TOO_LONG
         return self.ordering.why_not if part is None else None
-
-    def comparable(self, tags: Sequence[str], rejected: Counter[str]) -> Iterator[tuple[str, str]]:
-        """Yield tags with their value parts, as `key` does one by one, and count the others by reason."""
-        encode = self.ordering.encoder()
-        for start in range(0, len(tags), _BLOCK):
-            for tag, value in self.filter.sift(tags[start : start + _BLOCK], rejected):
-                part = encode(value) if 0 < len(value) <= MAX_KEY else None
-                if part is not None and len(part) + 1 + len(tag) <= MAX_KEY:
-                    yield tag, part
-                else:
-                    rejected[self._not_comparable(tag, value, part) or self.ordering.why_not] += 1
 
 
 def compile_rules(spec: ImagePolicySpec) -> Rules:
@@ -121,7 +113,7 @@ def compile_rules(spec: ImagePolicySpec) -> Rules:
     """
     ordering = compile_ordering(spec)
     tags = spec.tags if ordering.follows is None else spec.tags.model_copy(update={"extract": None})
-    rules = Rules(ordering, compile_tags(tags), frozenset(spec.blocked), None)
+    rules = Rules(ordering, compile_tags(tags), frozenset(spec.blocked))
     if spec.floor is None:
         return rules
     key = rules.key(spec.floor.tag)
@@ -130,7 +122,7 @@ def compile_rules(spec: ImagePolicySpec) -> Rules:
             f"floor {key.tag!r} cannot be compared: {key.reason}; name a tag that include, exclude and select accept"
         )
         raise Stalled(Reason.INVALID_FLOOR, message)
-    return Rules(ordering, rules.filter, rules.blocked, key)
+    return replace(rules, floor=key, floor_part=value_part(key))
 
 
 def shortlist(
@@ -146,11 +138,11 @@ def shortlist(
     `above` is a sort key: only greater value parts are kept, which is no rejection. `blocked` adds to the spec's.
     """
     distinct = list(dict.fromkeys(tags))
+    distinct.reverse()  # registries list the newest last; found first, it makes the others cheap
     rejected: Counter[str] = Counter()
-    admitted = _admitted(rules, distinct, rules.blocked | blocked, rejected)
-    best = _greatest(admitted, limit, value_part(above) if above is not None else None)
-    candidates = tuple(Candidate(tag, sort_key(part, tag)) for part, tag in best)
-    return Shortlist(candidates, len(distinct), MappingProxyType(dict(rejected)))
+    best = _Best(limit, value_part(above) if above is not None else None)
+    _decide(rules, distinct, rules.blocked | blocked, best, rejected)
+    return Shortlist(best.candidates(), len(distinct), MappingProxyType(dict(rejected)))
 
 
 def rejections(rules: Rules, tags: Iterable[str], blocked: frozenset[str] = frozenset()) -> tuple[Rejection, ...]:
@@ -164,27 +156,41 @@ def revision(tags: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(tags))).encode(errors="surrogatepass")).hexdigest()
 
 
-def _admitted(
-    rules: Rules, tags: Sequence[str], blocked: frozenset[str], rejected: Counter[str]
-) -> Iterator[tuple[str, str]]:
-    for tag, part in rules.comparable(tags, rejected):
-        why = rules.refusal(tag, part, blocked)
-        if why is None:
-            yield tag, part
-        else:
-            rejected[why] += 1
+def _decide(rules: Rules, tags: Sequence[str], blocked: frozenset[str], best: _Best, rejected: Counter[str]) -> None:
+    """Judge all tags as `Rules.judge` does one by one. This is the loop that a scan's cost hangs on."""
+    encode, refusal = rules.ordering.encoder(), rules.refusal
+    for start in range(0, len(tags), _BLOCK):
+        for tag, value in rules.filter.sift(tags[start : start + _BLOCK], rejected):
+            part = encode(value) if len(value) <= MAX_KEY else None
+            if part is None or len(part) + len(tag) >= MAX_KEY:
+                why = rules.not_comparable(tag, value, part)
+            else:
+                why = refusal(tag, part, blocked)
+            if why is not None:
+                rejected[why] += 1
+            elif part is not None and part >= best.least:
+                best.offer(part, tag)
 
 
-def _greatest(admitted: Iterator[tuple[str, str]], limit: int, above: str | None) -> list[tuple[str, str]]:
-    """Return the greatest value parts, each with its greatest tag. Keeps a small multiple of `limit` in memory."""
-    best: dict[str, str] = {}
-    least = _LEAST
-    for tag, part in admitted:
-        if part < least or (above is not None and part <= above):
-            continue
-        if tag > best.get(part, _LEAST):
-            best[part] = tag
-            if len(best) > 8 * limit + 64:
-                best = {each: best[each] for each in nlargest(limit, best)}
-                least = min(best, default=_LEAST)
-    return [(part, best[part]) for part in nlargest(limit, best)]
+class _Best:
+    """The greatest value parts so far, each with its greatest tag. Holds a small multiple of `limit` at most."""
+
+    __slots__ = ("_above", "_limit", "_tags", "least")
+
+    def __init__(self, limit: int, above: str | None) -> None:
+        self._limit, self._above = limit, above
+        self._tags: dict[str, str] = {}
+        self.least = _LEAST if above is None else above
+        """What is less than this is not worth offering."""
+
+    def offer(self, part: str, tag: str) -> None:
+        if part == self._above or tag <= self._tags.get(part, _LEAST):
+            return
+        self._tags[part] = tag
+        if len(self._tags) > 2 * self._limit + _SLACK:
+            self._tags = {each: self._tags[each] for each in nlargest(self._limit, self._tags)}
+            self.least = min(self._tags, default=self.least)
+
+    def candidates(self) -> tuple[Candidate, ...]:
+        greatest = nlargest(self._limit, self._tags)
+        return tuple(Candidate(self._tags[part], sort_key(part, self._tags[part])) for part in greatest)
