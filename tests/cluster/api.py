@@ -78,7 +78,8 @@ class Api:
     ) -> Answer:
         content = None if body is None else json.dumps(body)
         answer = self._http.request(method, path, content=content, headers={"Content-Type": media}, params=params)
-        return Answer(answer.status_code, answer.json())
+        is_json = "json" in answer.headers.get("Content-Type", "")  # a path that nobody serves answers in plain text
+        return Answer(answer.status_code, answer.json() if is_json else {"message": answer.text})
 
 
 def _connection(config: Json) -> tuple[str, ssl.SSLContext]:

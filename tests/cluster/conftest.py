@@ -32,6 +32,21 @@ def api(cluster: Cluster) -> Iterator[Api]:
 
 
 @pytest.fixture(scope="session")
+def installed(api: Api) -> list[str]:
+    """Our CRDs, applied and served; their names."""
+    return [install(api, document) for document in crds()]
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """A fresh namespace; it goes with the test."""
+    name = f"t-{uuid4().hex[:10]}"
+    answer = api.post("api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    assert answer.ok, answer.message
+    yield name
+    api.delete(f"api/v1/namespaces/{name}")
+
+
 def install(api: Api, document: Json) -> str:
     """Apply one CRD and wait until its kind is served. Returns its name."""
     name, spec = str(document["metadata"]["name"]), document["spec"]
@@ -47,13 +62,3 @@ def wait_for(ask: Callable[[], Answer], seconds: float = 30) -> None:
     while not (answer := ask()).ok:
         assert time.monotonic() < end, answer.body
         time.sleep(0.05)
-
-
-@pytest.fixture
-def namespace(api: Api) -> Iterator[str]:
-    """A fresh namespace; it goes with the test."""
-    name = f"t-{uuid4().hex[:10]}"
-    answer = api.post("api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    assert answer.ok, answer.message
-    yield name
-    api.delete(f"api/v1/namespaces/{name}")

@@ -60,7 +60,7 @@ BACKWARD: dict[str, tuple[Json | None, str]] = {
 }
 
 
-def create(api: Api, namespace: str, name: str, held: Json | None, **changes: Any) -> str:  # noqa: ANN401
+def create(api: Api, namespace: str, name: str, held: Json | None, **changes: Any) -> str:
     """Make a policy that holds a selection and return its path."""
     kind = f"apis/pawl.dev/v1alpha1/namespaces/{namespace}/imagepolicies"
     frame = manifest(spec(), name)
