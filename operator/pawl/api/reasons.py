@@ -82,6 +82,8 @@ class Reason(StrEnum):
     NONCE_USED = "NonceUsed"
     TARGET_MISSING = "TargetMissing"
     TARGET_NOT_COMPARABLE = "TargetNotComparable"
+    TARGET_REFUSED = "TargetRefused"
     RECOVERED = "Recovered"
     RESTORED_STATE_OLDER = "RestoredStateOlder"
+    LEDGER_INVALID = "LedgerInvalid"
     FIRST_SELECTION = "FirstSelection"

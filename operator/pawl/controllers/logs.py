@@ -16,13 +16,14 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
-from pawl.controllers.redact import redact_field
+from pawl.controllers.redact import redact, redact_field
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 CHATTY: Final = ("kopf", "aiohttp", "httpx", "httpcore", "kubernetes", "asyncio", "client")
 """Libraries whose INFO is our DEBUG."""
 
-_TOP: Final = ("event", "level", "timestamp", "logger")
+_TOP: Final = ("timestamp", "level", "logger", "event")
+"""What stands first in a line, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,9 @@ def configure(settings: LogSettings | None = None) -> None:
 
 
 def redacting(_logger: Any, _method: str, event: EventDict) -> EventDict:  # noqa: ANN401 - structlog's own signature
-    """Hide secrets in every field of an entry; a processor of structlog."""
-    return {key: _field(key, value) for key, value in event.items()}
-
-
-def _field(key: str, value: object) -> object:
-    return redact_field("" if key in _TOP else key, value)
+    """Hide secrets in every field of an entry, and put the fields in order; a processor of structlog."""
+    first = {key: redact(event.pop(key)) for key in _TOP if key in event}
+    return first | {key: redact_field(key, value) for key, value in event.items()}
 
 
 def _shared() -> list[Processor]:

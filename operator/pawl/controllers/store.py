@@ -1,4 +1,4 @@
-"""The warm cache of our own resources on every replica: raw bytes by key, filled by kopf's events and by our own writes.
+"""The warm cache of our own resources on every replica: bytes by key, filled by kopf's events and by our writes.
 
 A request is a key, so the queue holds keys only and a reconcile reads the resource here. Bytes, not objects: a policy
 takes about two KiB. Neighbours: `watch` and `resync` fill it, `imagepolicy` reads it.
@@ -64,6 +64,16 @@ class PolicyStore:
 
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._rows))
+
+    @staticmethod
+    def key_of(raw: bytes) -> Key:
+        """Return the key of a resource."""
+        meta = _HEAD.decode(raw).metadata
+        return Key("ImagePolicy", meta.namespace, meta.name)
+
+    def is_news(self, raw: bytes) -> bool:
+        """Whether a resource is newer than what is known."""
+        return _number(_HEAD.decode(raw).metadata.resource_version) > self.version(self.key_of(raw))
 
     def offer(self, body: Mapping[str, object] | bytes, *, asked_at: float) -> Key | None:
         """Keep a resource if it is newer than what is known, and return its key; None where it is not news."""

@@ -79,11 +79,12 @@ class Watch:
         body, now = event["object"], asyncio.get_running_loop().time()
         if event["type"] == "DELETED":
             meta = body["metadata"]
-            key: Key | None = Key("ImagePolicy", meta.get("namespace", ""), meta["name"])
-            self._store.drop(key)
-        else:
-            asked_at = self._started_at if event["type"] is None else now
-            key = self._store.offer(dict(body), asked_at=asked_at)
+            gone = Key("ImagePolicy", meta.get("namespace", ""), meta["name"])
+            self._store.drop(gone)
+            self._wake(gone)
+            return
+        asked_at = self._started_at if event["type"] is None else now
+        key = self._store.offer(dict(body), asked_at=asked_at)
         if key is not None:
             self._wake(key)
 

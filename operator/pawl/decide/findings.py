@@ -14,7 +14,7 @@ from pawl.decide.memory import label
 from pawl.decide.moves import follows
 from pawl.decide.ruling import Finding
 from pawl.decide.shortlist import Rejection
-from pawl.decide.tags import Why
+from pawl.decide.why import Why
 
 SHRINK_LIMIT = 0.8
 """A complete list with fewer than this share of the tags known before is suspect (study policy §5.3)."""

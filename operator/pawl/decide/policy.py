@@ -34,11 +34,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`wake`: look again at this time at the latest. `moved`: the selection changed."""
+    """`wake`: look again at this time at the latest. `moved`: the selection changed, `lag` seconds after first sight."""
 
     status: ImagePolicyStatus
     memory: Memory
     moved: bool = False
+    lag: float | None = None
     notices: tuple[Notice, ...] = ()
     wake: datetime | None = None
 
@@ -55,7 +56,7 @@ def decide(facts: Facts) -> Decision:
         update={"ordering": facts.rules.ordering.fingerprint, "scan": _scan(facts)}
     )
     notices = _notices(facts.subject, status, moved=moved)
-    return Decision(status, after.memory, moved, notices, ruling.wake)
+    return Decision(status, after.memory, moved, _lag(facts.subject, status), notices, ruling.wake)
 
 
 def decide_without_rules(subject: Subject, failure: Outcome | None) -> Decision:
@@ -63,6 +64,13 @@ def decide_without_rules(subject: Subject, failure: Outcome | None) -> Decision:
     verdict = Verdict(subject.memory.selection, (), failure, OPTIONAL)
     status = _status(subject, subject.memory, verdict, subject.status.pending)
     return Decision(status, subject.memory, notices=_notices(subject, status, moved=False))
+
+
+def _lag(subject: Subject, status: ImagePolicyStatus) -> float:
+    """Seconds from the first sight of what is selected: what waited for its gates waited in `pending`."""
+    waited, held = subject.status.pending, status.selection
+    same = waited is not None and held is not None and (waited.tag, waited.digest) == (held.tag, held.digest)
+    return (subject.now - waited.first_seen).total_seconds() if waited and same else 0.0
 
 
 def _after(facts: Facts, memory: Memory) -> Facts:

@@ -50,11 +50,11 @@ class Repository:
         return f"{self.host}/{self.path}"
 
     def familiar(self) -> str:
-        """Return the short form that people write: `nginx` for `docker.io/library/nginx`."""
-        if self.host != DEFAULT_HOST:
-            return str(self)
+        """Return the short form that people write, `nginx` for `docker.io/library/nginx`, where it reads the same."""
         rest = self.path.removeprefix(OFFICIAL)
-        return self.path if "/" in rest else rest
+        short = self.path if "/" in rest else rest
+        same = _split_host(short) == (self.host, self.path) and not _IDENTIFIER.fullmatch(short)
+        return short if same else str(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pawl.decide.memory import Memory, label, rank, record_rollback
 from pawl.decide.ruling import Finding, Ruling
 from pawl.decide.shortlist import Rejection
 from pawl.decide.succession import Choice, succeed
-from pawl.decide.tags import Why
+from pawl.decide.why import Why
 
 
 def rollback(facts: Facts) -> Ruling:

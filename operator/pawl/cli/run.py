@@ -1,0 +1,86 @@
+"""`pawl run`: the operator. Every flag is also a variable, PAWL_ and the flag's name.
+
+Neighbours: `controllers.operator` runs. Not here: anything that the operator does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+from urllib.request import getproxies
+
+import click
+
+from pawl.api.errors import InputError
+from pawl.controllers.logs import LEVELS, LogSettings, configure
+from pawl.controllers.operator import Operator
+from pawl.controllers.replica import build
+from pawl.controllers.settings import Settings
+from pawl.registry.proxies import ProxySettings
+
+TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+@click.command(context_settings={"auto_envvar_prefix": "PAWL"})
+@click.option("--namespace", default="pawl-system", show_default=True, help="Where the Lease is.")
+@click.option("--bind", default=None, metavar="HOST:PORT", help="Metrics and health. Default: in a Pod 0.0.0.0:8080.")
+@click.option("--plain-http-hosts", default="", metavar="H,..", help="host:port that may be spoken to without TLS.")
+@click.option("--watch-namespaces", default="", metavar="A,B", help="Only these namespaces. Default: all.")
+@click.option("--kubeconfig", default=None, metavar="FILE", help="Default: KUBECONFIG, then the Pod's ServiceAccount.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+def run(
+    namespace: str,
+    bind: str | None,
+    plain_http_hosts: str,
+    watch_namespaces: str,
+    kubeconfig: str | None,
+    log_level: str,
+) -> None:
+    """Run the operator until SIGTERM."""
+    in_pod = is_in_pod(os.environ, TOKEN)
+    host, port = address(bind, in_pod=in_pod)
+    settings = Settings(
+        namespace=namespace,
+        kubeconfig=kubeconfig,
+        host=host,
+        port=port,
+        in_pod=in_pod,
+        plain_http_hosts=frozenset(_words(plain_http_hosts)),
+        watch_namespaces=tuple(_words(watch_namespaces)),
+        proxies=_proxies(getproxies()),
+    )
+    configure(LogSettings(level=log_level))
+    asyncio.run(_main(settings))
+
+
+async def _main(settings: Settings) -> None:
+    await Operator(await build(settings)).run(asyncio.Event())
+
+
+def is_in_pod(environment: Mapping[str, str], token: Path) -> bool:
+    """Whether this process runs in a Pod: the API server's address is given and a token is mounted."""
+    return "KUBERNETES_SERVICE_HOST" in environment and token.exists()
+
+
+def address(bind: str | None, *, in_pod: bool) -> tuple[str, int]:
+    """Split HOST:PORT; the default is 0.0.0.0:8080 in a Pod and a free loopback port elsewhere. Raises InputError."""
+    if bind is None:
+        return ("0.0.0.0", 8080) if in_pod else ("127.0.0.1", 0)  # noqa: S104 - the kubelet probes the Pod's address
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise InputError(f"--bind {bind} is not HOST:PORT; write it like 127.0.0.1:8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _proxies(environment: Mapping[str, str]) -> ProxySettings:
+    try:
+        return ProxySettings.of(environment)
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,70 @@
+"""The leader's copy of the ledgers: read once, written before the status, dropped wherever somebody else wrote.
+
+Neighbours: `cluster.ledgers` stores text, `api.ledger` is its form. Not here: the join with status (`decide.memory`).
+"""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from pawl.api.errors import ClusterError, Conflict, Stalled
+from pawl.api.ledger import Ledger
+from pawl.api.reasons import Reason
+from pawl.cluster.ledgers import LedgerStore, Stored, name_for
+from pawl.controllers.outcomes import from_cluster
+from pawl.controllers.queue import Key
+
+
+class LedgerBook:
+    """Ledgers by policy. The leader is the only writer, so what it read or wrote last is true until a write says no."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+        self._known: dict[Key, Stored] = {}
+
+    async def read(self, key: Key) -> Ledger | None:
+        """Return the ledger, None where there is none.
+
+        Raises Stalled(LedgerInvalid) for one that cannot be read: starting without it could use a nonce twice. Raises
+        Retry where the API server does not answer.
+        """
+        known = self._known.get(key)
+        if known is None:
+            known = await self._fetch(key)
+            self._known[key] = known
+        return _parse(key, known.text)
+
+    async def _fetch(self, key: Key) -> Stored:
+        try:
+            return await self._store.read(key.namespace, key.name)
+        except ClusterError as error:
+            raise from_cluster(error, f"ConfigMap {name_for(key.name)}") from error
+
+    async def write(self, key: Key, ledger: Ledger) -> bool:
+        """Store a ledger if it says something new; tell whether it was written. Raises ClusterError."""
+        known = self._known.get(key, Stored(None, None))
+        text = ledger.model_dump_json(by_alias=True, exclude_none=True)
+        if text == known.text:
+            return False
+        try:
+            version = await self._store.write(key.namespace, key.name, text, known.resource_version)
+        except Conflict:
+            self.forget(key)
+            raise
+        self._known[key] = Stored(text, version)
+        return True
+
+    def forget(self, key: Key) -> None:
+        """Read this ledger anew next time."""
+        self._known.pop(key, None)
+
+
+def _parse(key: Key, text: str | None) -> Ledger | None:
+    if not text:
+        return None
+    try:
+        return Ledger.model_validate_json(text)
+    except ValidationError as error:
+        name = name_for(key.name)
+        wording = f"ConfigMap {name} holds no ledger; restore it, or delete it to go on with what status says"
+        raise Stalled(Reason.LEDGER_INVALID, wording) from error

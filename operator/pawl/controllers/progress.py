@@ -1,0 +1,30 @@
+"""What the leader remembers of a policy between two looks; losing it costs a request, never a selection.
+
+Neighbours: `imagepolicy` keeps one for each policy. Not here: anything that must survive the process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+AUDIT_EVERY = 10
+"""A tag's digest is looked at again every so many intervals: one poll of an unchanged repository is one request."""
+
+FRESH = 0.5
+"""A scan begun after this share of the interval serves: policies of one repository share one, whatever their jitter."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """Times in monotonic seconds. `version`: the resource as it was when nothing was left to do."""
+
+    version: int = 0
+    revision: str | None = None
+    quiet: bool = False
+    scanned_at: float = 0.0
+    audit_at: float = 0.0
+    interval: float = 300.0
+
+    def fresh_from(self, interval: float) -> float:
+        """Return since when a scan must have been begun to serve a timer's look."""
+        return self.scanned_at + FRESH * interval

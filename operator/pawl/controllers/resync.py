@@ -1,0 +1,117 @@
+"""The net under the watch: lists our resources now and then and offers what the watch missed.
+
+A watch can die while the process lives (nolar/kopf#1145, #1276). Whatever a list shows that the store does not know for
+longer than events take is a missed event; it is healed, and missed ones in two lists running make `/healthz` fail.
+Neighbours: `watch` is what is checked, `store` what is healed. Not here: decisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from pawl.api.errors import ClusterError
+from pawl.cluster.client import Cluster
+from pawl.cluster.resources import IMAGE_POLICIES
+from pawl.controllers.queue import Key
+from pawl.controllers.store import PolicyStore
+
+PERIOD: Final = 300.0
+"""Seconds between two lists."""
+GRACE: Final = 10.0
+"""Seconds in which the watch may still bring what a list showed."""
+
+POLL: Final = 0.2
+"""Seconds between two looks whether the first listing is through."""
+
+log = structlog.get_logger(__name__)
+
+
+class _Items(msgspec.Struct):
+    items: list[msgspec.Raw]
+
+
+_ITEMS: Final = msgspec.json.Decoder(_Items)
+
+
+class Resync:
+    """Compares lists with the store."""
+
+    def __init__(
+        self, cluster: Cluster, store: PolicyStore, wake: Callable[[Key], None], namespaces: Sequence[str] = ()
+    ) -> None:
+        self._cluster = cluster
+        self._store = store
+        self._wake = wake
+        self._namespaces: Sequence[str | None] = tuple(namespaces) or (None,)
+        self._bad_rounds = 0
+
+    @property
+    def watch_is_dead(self) -> bool:
+        """Whether the watch missed events in two rounds running."""
+        return self._bad_rounds > 1
+
+    async def run(self, period: float = PERIOD, grace: float = GRACE) -> None:
+        """Compare until cancelled; a list that fails is tried again in the next round."""
+        while True:
+            await asyncio.sleep(period)
+            try:
+                missed = await self.compare(grace)
+            except ClusterError as error:
+                log.warning("resync failed", error=str(error))
+                continue
+            self._bad_rounds = self._bad_rounds + 1 if missed else 0
+
+    async def probe(self) -> None:
+        """Raise the ClusterError that keeps our resources from being listed, if any."""
+        for namespace in self._namespaces:
+            async for _ in self._cluster.list_pages(IMAGE_POLICIES, namespace, limit=1):
+                break
+
+    async def until_complete(self, poll: float = POLL) -> None:
+        """Return once the store has every resource of a list; one deleted meanwhile is not in the next list."""
+        while True:
+            listed = await self._list_patiently()
+            for _ in range(20):
+                if not any(self._store.is_news(raw) for raw in listed.values()):
+                    return
+                await asyncio.sleep(poll)
+
+    async def _list_patiently(self) -> dict[Key, bytes]:
+        while True:
+            try:
+                return await self._list()
+            except ClusterError as error:
+                log.warning("policies could not be listed", error=str(error))
+                await asyncio.sleep(GRACE)
+
+    async def compare(self, grace: float = GRACE) -> int:
+        """List once, give the watch `grace` seconds, heal what it did not bring; return how many that were."""
+        known = {key: self._store.row(key) for key in self._store}
+        listed = await self._list()
+        await asyncio.sleep(grace)
+        now = asyncio.get_running_loop().time()
+        keys = {key: raw for key, raw in listed.items() if self._store.is_news(raw)}
+        gone = [key for key in set(known) - set(listed) if self._store.row(key) is known[key]]
+        for key, raw in keys.items():
+            self._store.offer(raw, asked_at=now)
+            self._wake(key)
+        for key in gone:
+            self._store.drop(key)
+            self._wake(key)
+        if keys or gone:
+            log.warning("the watch missed events", changed=len(keys), deleted=len(gone))
+        return len(keys) + len(gone)
+
+    async def _list(self) -> dict[Key, bytes]:
+        found: dict[Key, bytes] = {}
+        for namespace in self._namespaces:
+            async for page in self._cluster.list_pages(IMAGE_POLICIES, namespace):
+                for raw in _ITEMS.decode(page).items:
+                    body = bytes(raw)
+                    found[self._store.key_of(body)] = body
+        return found
