@@ -173,9 +173,7 @@ class Elector:
         fresh = Record(self._candidate.identity, self._seen.term + 1, self._timing.duration, acquired=now)
         if current is None:
             return fresh
-        return replace(
-            fresh, resource_version=current.resource_version, labels=current.labels, annotations=current.annotations
-        )
+        return _over(fresh, current)
 
     # -- staying it
 
@@ -202,7 +200,7 @@ class Elector:
             current = await self._read()
             if current is None or current.holder != self._candidate.identity:
                 raise self._lost(f"it is held by {current.holder or 'nobody' if current else 'nobody'}") from None
-            await self._hold(replace(held, resource_version=current.resource_version))
+            await self._hold(_over(held, current))
         except NotFound:  # deleted by hand; whoever is first makes it again, and we did not miss a term if it is us
             await self._hold(replace(held, resource_version=None))
 
@@ -237,7 +235,7 @@ class Elector:
             current = await self._read()
             if current is None or current.holder != self._candidate.identity:
                 raise
-            await self._write(replace(record, resource_version=current.resource_version))
+            await self._write(_over(record, current))
 
     def _left(self) -> float:
         return self._valid_until - self._clocks.elapsed()
@@ -286,3 +284,10 @@ class Elector:
         except Forbidden as error:
             way = f"run `kubectl create namespace {namespace}` or name another with --namespace"
             raise Forbidden(f"namespace {namespace} does not exist and {error}; {way}", status=403) from error
+
+
+def _over(record: Record, current: Record) -> Record:
+    """The record as a write over `current`: labels and annotations of others stay."""
+    return replace(
+        record, resource_version=current.resource_version, labels=current.labels, annotations=current.annotations
+    )
