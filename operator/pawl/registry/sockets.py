@@ -9,6 +9,7 @@ Neighbours: `addresses.NetworkPolicy.admit` judges, `pools` plugs this into http
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -219,6 +220,10 @@ async def _dial(host: str, address: str, port: int, seconds: float) -> SocketStr
 
 
 def _why(error: BaseException) -> str:
+    """The cause in a few words, without asyncio's own decoration."""
     if isinstance(error, TimeoutError) and not error.args:
         return "no answer in time"
+    number = getattr(error, "errno", None)
+    if number is not None and number > 0:
+        return os.strerror(number)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

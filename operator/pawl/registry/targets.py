@@ -20,7 +20,8 @@ DOCKER_HUB_ALIASES = frozenset({"docker.io", "index.docker.io", "registry-1.dock
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_.])?")
-_PATH = re.compile(r"[A-Za-z0-9_]+(?:[._/-]+[A-Za-z0-9_]+)*")
+_COMPONENT = r"[A-Za-z0-9]+(?:(?:\.|__?|-+)[A-Za-z0-9]+)*"
+_PATH = re.compile(f"{_COMPONENT}(?:/{_COMPONENT})*")
 _REFERENCE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._:+-]{0,255}")
 
 

@@ -170,8 +170,11 @@ async def _ask(pool: httpcore.AsyncConnectionPool, out: Outgoing) -> httpcore.Re
 
 
 async def _read(response: httpcore.Response, out: Outgoing) -> tuple[bytes, int]:
+    """The body, unpacked, and how many bytes came for it. Of a refusal only the beginning is read."""
     refused = response.status >= 400
     limit = _ERROR_BYTES if refused else out.limit
+    if not refused and out.method != "HEAD" and _promised(response) > limit:
+        raise _too_large(out)
     decode = _decoder(response, out)
     chunks: list[bytes] = []
     received = decoded = 0
@@ -179,17 +182,30 @@ async def _read(response: httpcore.Response, out: Outgoing) -> tuple[bytes, int]
         received += len(chunk)
         data = decode(chunk, limit - decoded + 1)
         decoded += len(data)
-        if received > limit or decoded > limit:
+        if max(received, decoded) > limit:
             if refused:
                 break
-            raise TooLarge(f"{out.url.origin.authority} sends more than {limit} bytes for {out.url.target[:200]}")
+            raise _too_large(out)
         chunks.append(data)
     return b"".join(chunks), received
 
 
+def _promised(response: httpcore.Response) -> int:
+    length = _first(response, b"content-length")
+    return int(length) if length.isdigit() else 0
+
+
+def _too_large(out: Outgoing) -> TooLarge:
+    return TooLarge(f"{out.url.origin.authority} sends more than {out.limit} bytes for {out.url.target[:200]}")
+
+
+def _first(response: httpcore.Response, name: bytes) -> bytes:
+    return next((value for key, value in response.headers if key.lower() == name), b"")
+
+
 def _decoder(response: httpcore.Response, out: Outgoing) -> Callable[[bytes, int], bytes]:
     """How chunks become bytes: as they are, or unpacked, never to more than is asked for."""
-    encoding = next((v for k, v in response.headers if k.lower() == b"content-encoding"), b"").strip().lower()
+    encoding = _first(response, b"content-encoding").strip().lower()
     if encoding in {b"", b"identity"}:
         return lambda chunk, _most: chunk
     if encoding not in {b"gzip", b"x-gzip", b"deflate"}:
