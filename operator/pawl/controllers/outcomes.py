@@ -33,9 +33,9 @@ def from_registry(error: RegistryError, image: str) -> Outcome:
         return Retry(Reason.RATE_LIMITED, f"{image}: the registry asks to slow down", after=error.retry_after)
     reason = LASTING.get(type(error))
     if reason is not None:
-        return Stalled(reason, f"{image}: {error}")
+        return Stalled(reason, str(error))
     broken = isinstance(error, errors.BadAnswer)
-    return Retry(Reason.BAD_ANSWER if broken else Reason.UNREACHABLE, f"{image}: {error}")
+    return Retry(Reason.BAD_ANSWER if broken else Reason.UNREACHABLE, str(error))
 
 
 def from_cluster(error: ClusterError, what: str) -> Outcome:
