@@ -129,6 +129,12 @@ def test_status_null_is_refused(api: Api, path: str) -> None:
     assert held(api, path) == selection()
 
 
+def test_two_rules_guard_the_presence(api: Api, path: str) -> None:
+    """Either would do while `status` has a default; the one at the root also holds if it ever loses it."""
+    causes = api.merge(f"{path}/status", {"status": None}).body["details"]["causes"]
+    assert sorted(cause["field"] for cause in causes) == ["status", "status.selection"]
+
+
 @pytest.mark.parametrize("field", sorted(selection()))
 def test_no_field_of_a_selection_can_be_cut_out(api: Api, path: str, field: str) -> None:
     assert api.merge(f"{path}/status", {"status": {"selection": {field: None}}}).code == 422

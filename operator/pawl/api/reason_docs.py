@@ -86,6 +86,7 @@ _ROLLBACK: Final = {
     Reason.STALE_FROM: "`rollback.from` is not the current selection; nothing was done.",
     Reason.NONCE_USED: "This nonce was used before; take a new one for a new rollback.",
     Reason.TARGET_MISSING: "The digest of `rollback.to` does not exist in the registry.",
+    Reason.TARGET_REFUSED: "`rollback.to` is below `spec.floor` or blocked; change that first.",
     Reason.TARGET_NOT_COMPARABLE: "The tag of `rollback.to` has no place in this ordering.",
 }
 
@@ -96,6 +97,7 @@ _STATE: Final = {
     Reason.PROGRESSING: "Pawl is at work on the newest spec.",
     Reason.RECOVERED: "The selection was found again in ledger, Pods or floor.",
     Reason.RESTORED_STATE_OLDER: "The restored status was older than the ledger; the newer one was taken.",
+    Reason.LEDGER_INVALID: "The ledger ConfigMap cannot be read; mend it, nothing moves until then.",
     Reason.FIRST_SELECTION: "Nothing was known about this policy before.",
 }
 
