@@ -2,7 +2,8 @@
 
 `$1`, `${1}`, `$name`, `${name}`, `$0` for the whole match, `$$` for a dollar; other text stands for itself. As in Go's
 `Regexp.Expand`, `$name` takes the longest run of letters, digits and underscores; unlike there, an unknown group is an
-error and not the empty string. A group that took no part in the match expands to nothing.
+error and not the empty string. A group that took no part in the match expands to nothing; a name given to two groups
+means the first (RE2 allows that).
 Neighbours: `decide.patterns` finds the groups, `decide.tags` expands. Not here: what the value means.
 """
 

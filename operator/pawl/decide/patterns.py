@@ -20,7 +20,11 @@ from pawl.api.errors import Stalled
 from pawl.api.reasons import Reason
 
 MAX_MEMORY: Final = 8 << 20
-"""Bytes that one compiled pattern and its automaton may use; above it RE2 refuses the pattern or slows down."""
+"""Bytes that one pattern and its automaton may use. Beyond it RE2 walks the program itself, once a character."""
+
+MAX_PROGRAM: Final = 1500
+"""Instructions of one pattern: linear time is no short time if a character costs thousands of steps. `^.{1,128}$` has
+1153; nested counted repetition makes more, and took minutes over a hundred thousand tags."""
 
 Spans = list[tuple[int, int]]
 """Byte offsets of the whole match and of each group; (-1, -1) where a group took no part."""
@@ -75,12 +79,14 @@ def compile_pattern(source: str, *, lines: bool = False, capture: bool = True) -
         raise _invalid(source, "it is no text that UTF-8 can carry") from None
     if not compiled.ok():
         raise _invalid(source, _text(compiled.error()))
+    if (size := compiled.ProgramSize()) > MAX_PROGRAM:
+        raise _invalid(source, f"it compiles to {size} steps, at most {MAX_PROGRAM} are allowed; repeat less often")
     groups = {_text(name): number for name, number in compiled.NamedCapturingGroups()}
     return Pattern(source, groups, compiled.NumberOfCapturingGroups(), compiled.Match)
 
 
 def _invalid(source: str, why: str) -> Stalled:
-    flat = " ".join(f"pattern {source[:120]!r}: {why}; RE2 syntax has no look-around and no back-references".split())
+    flat = " ".join(f"pattern {source[:120]!r}: {why}; RE2 has no look-around and no back-references".split())
     return Stalled(Reason.INVALID_PATTERN, flat if len(flat) <= _MESSAGE else f"{flat[: _MESSAGE - 3]}...")
 
 
