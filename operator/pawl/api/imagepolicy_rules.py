@@ -59,7 +59,7 @@ IMAGE_RULES: Final = (
     Rule(
         "spec.image",
         f"self.contains('://') || self.contains('@') || {_LAST_PART}.contains(':')"
-        f" || self.matches({_cel_string(REPOSITORY)})",
+        f" || (self.matches({_cel_string(REPOSITORY)}) && !self.matches('^[0-9a-f]{{64}}$'))",
         "image is [host[:port]/]path, the path in lower case and without blanks, "
         "such as registry.example.com/shop/web, localhost:5000/web or [fd00::1]:5000/web",
     ),
@@ -71,8 +71,8 @@ _IS_DURATION: Final = f"self.size() > 1 && self.matches({_cel_string(DURATION)})
 TIME_RULES: Final = (
     Rule(
         "spec.interval",
-        f"{_IS_DURATION} && duration(self) >= duration('10s')",
-        "interval is a duration such as 5m or 1h30m, at least 10s; "
+        f"{_IS_DURATION} && duration(self) >= duration('10s') && duration(self) <= duration('8760h')",
+        "interval is a duration such as 5m or 1h30m, between 10s and 8760h; "
         "to scan once right now set the annotation reconcile.pawl.dev/requestedAt",
     ),
     Rule(

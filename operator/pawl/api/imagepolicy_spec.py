@@ -192,7 +192,9 @@ class ImagePolicySpec(Model):
     image: Annotated[str, StringConstraints(min_length=1, max_length=255)] = Field(
         description="Repository without scheme, tag or digest, such as registry.example.com/shop/web."
     )
-    interval: Duration = Field("5m", description="Time between two scans, at least 10s; jittered by ten per cent.")
+    interval: Duration = Field(
+        "5m", description="Time between two scans, between 10s and 8760h; jittered by ten per cent."
+    )
     timeout: Duration = Field("30s", description="Limit of one registry request in all, between 1s and 10m.")
     suspend: bool = Field(default=False, description="Pause: the selection is kept and served, nothing is scanned.")
     access: Access = Field(default_factory=Access, description="Credentials, CA and transport.")

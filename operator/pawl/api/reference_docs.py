@@ -71,7 +71,9 @@ def _facts(kind: Kind) -> str:
 
 def _fields(schema: Schema, root: str) -> str:
     required = _required(schema, root)
-    rows = (_field_row(path, node, path in required) for path, node in walk(schema, root) if _is_field(path, root))
+    rows = (
+        _field_row(path, node, required=path in required) for path, node in walk(schema, root) if _is_field(path, root)
+    )
     return _table(("Field", "Type", "Default", "Limits", "Meaning"), rows)
 
 
@@ -83,7 +85,7 @@ def _required(schema: Schema, root: str) -> set[str]:
     return {f"{path}.{name}" for path, node in walk(schema, root) for name in node.get("required", ())}
 
 
-def _field_row(path: str, node: Schema, required: bool) -> tuple[str, ...]:  # noqa: FBT001
+def _field_row(path: str, node: Schema, *, required: bool) -> tuple[str, ...]:
     default = f"`{json.dumps(node['default'])}`" if "default" in node else "required" if required else ""
     return (f"`{path}`", _type(node), default, "; ".join(_limits(node)), node["description"])
 

@@ -23,7 +23,7 @@ COMMAND = "python -m pawl.cli.generate"
 @click.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is stale.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=ROOT, help="Root of the repository.")
-def main(check: bool, root: Path) -> None:  # noqa: FBT001
+def main(*, check: bool, root: Path) -> None:
     """Write the CRDs, the JSON Schemas and the reference pages, or check them."""
     made = documents()
     stale, extra = stale_files(root, made), left_over(root, made)

@@ -73,7 +73,7 @@ GOOD: dict[str, Json] = {
             "r.io/" + "x" * 250,
         )
     },
-    **{f"interval {value}": spec(interval=value) for value in ("10s", "10000ms", "0.5h", "1h0m10s", "99999h")},
+    **{f"interval {value}": spec(interval=value) for value in ("10s", "10000ms", "0.5h", "1h0m10s", "8760h")},
     **{f"timeout {value}": spec(timeout=value) for value in ("1s", "1.5s", "600s", "10m")},
     **{f"age {value}": spec(gates={"minimumAge": value}) for value in ("0s", "1h", "8760h")},
     "alphabetical": spec(select={"alphabetical": {}}),
@@ -110,7 +110,7 @@ _SCHEME = "image has no scheme: write registry.example.com/shop/web without http
 _DIGEST = "image has no digest: remove '@'"
 _PATH = "image is [host[:port]/]path, the path in lower case and without blanks"
 _ONE = "select has exactly one of semver, alphabetical, numerical, digest"
-_INTERVAL = "interval is a duration such as 5m or 1h30m, at least 10s"
+_INTERVAL = "interval is a duration such as 5m or 1h30m, between 10s and 8760h"
 _TIMEOUT = "timeout is a duration such as 30s, between 1s and 10m"
 _AGE = "gates.minimumAge is a duration such as 48h, at most 8760h"
 _NO_TAGS = "select.digest follows one tag by name: remove tags.include, tags.extract and tags.exclude"
@@ -148,6 +148,7 @@ BAD: tuple[Bad, ...] = (
             "-r.io/web",
         )
     ),
+    Bad("image that is an ID", spec(image="0" * 64), _PATH, editor=False),
     # Python's `$` also matches before a last line break, so the validator of the unit tests cannot see these.
     Bad("image with a line break", spec(image="web\n"), _PATH, editor=False),
     Bad("interval with a line break", spec(interval="5m\n"), _INTERVAL, editor=False),
@@ -158,7 +159,10 @@ BAD: tuple[Bad, ...] = (
     Bad("no strategy", spec(select={}), _ONE),
     Bad("two strategies", spec(select={"alphabetical": {}, "numerical": {}}), _ONE),
     Bad("three strategies", spec(select={"digest": {"tag": "a"}, "alphabetical": {}, "numerical": {}}), _ONE),
-    *(Bad(f"interval {value!r}", spec(interval=value), _INTERVAL, editor=False) for value in ("9s", "9999ms", "0s")),
+    *(
+        Bad(f"interval {value!r}", spec(interval=value), _INTERVAL, editor=False)
+        for value in ("9s", "9999ms", "0s", "8761h", "99999h")
+    ),
     *(
         Bad(f"interval {value!r}", spec(interval=value), _INTERVAL)
         for value in ("", "5", "m", "-5m", "5 m", "1d", "100000h")
