@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
 import structlog
@@ -36,6 +36,7 @@ class LogSettings:
     """Standard error if None."""
     colors: bool | None = None
     """None: on a terminal, unless NO_COLOR is set."""
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
 
 def configure(settings: LogSettings | None = None) -> None:
@@ -89,12 +90,12 @@ def _ending(settings: LogSettings, stream: TextIO) -> list[Processor]:
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.format_exc_info,
         redacting,
-        structlog.processors.JSONRenderer() if as_json else _console(settings, os.environ, terminal=terminal),
+        structlog.processors.JSONRenderer() if as_json else _console(settings, terminal=terminal),
     ]
 
 
-def _console(settings: LogSettings, environ: Mapping[str, str], *, terminal: bool) -> Processor:
-    colors = terminal and not environ.get("NO_COLOR") if settings.colors is None else settings.colors
+def _console(settings: LogSettings, *, terminal: bool) -> Processor:
+    colors = terminal and not settings.environ.get("NO_COLOR") if settings.colors is None else settings.colors
     return structlog.dev.ConsoleRenderer(
         colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
     )
