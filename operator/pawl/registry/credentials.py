@@ -74,7 +74,9 @@ class _Entry:
     def fits(self, labels: tuple[str, ...], port: str, path: tuple[str, ...]) -> bool:
         if port != self.port or len(labels) != len(self.labels) or path[: len(self.path)] != self.path:
             return False
-        return all(fnmatchcase(label, pattern) for label, pattern in zip(labels, self.labels, strict=True))
+        # Brackets are those of an IPv6 address, not of a character class.
+        pairs = zip(labels, self.labels, strict=True)
+        return all(fnmatchcase(label, pattern.replace("[", "[[]")) for label, pattern in pairs)
 
 
 class Keyring:
