@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from pawl.decide.numbers import MAX_DIGITS, natural
+from pawl.decide.numbers import natural
 
 RELEASE: Final = "~"
 PRERELEASE: Final = "-"
@@ -63,7 +63,7 @@ class _Rest(dict[str, str]):
 
     def __missing__(self, text: str) -> str:
         match = _REST.fullmatch(text)
-        if match is None or len(text) > MAX_DIGITS:
+        if match is None:
             raise ValueError(text)
         patch, fields = match.groups()
         return _remember(self, text, natural(patch) + (RELEASE if fields is None else prerelease(fields)))

@@ -71,6 +71,8 @@ def test_the_limit_holds_whatever_the_order() -> None:
     assert picked(rules(select=SEMVER), tags) == picked(rules(select=SEMVER), tags[::-1]) == best
     assert picked(rules(select=SEMVER), tags, limit=1) == best[:1]
     assert picked(rules(select=SEMVER), tags, limit=0) == []
+    # The last of the ten has another spelling, which comes to light when the ten are known.
+    assert picked(rules(select=SEMVER), ["v1.0.490", *tags]) == [*best[:-1], "v1.0.490"]
 
 
 def test_an_empty_list_has_no_candidates() -> None:

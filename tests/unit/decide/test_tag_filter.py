@@ -183,6 +183,11 @@ STAMPS = [*(f"main-ab-{number}" for number in range(200)), "main-ab-1-2", "main-
 @given(PATTERNS, st.lists(PATTERNS, max_size=2), st.sampled_from([None, "$0", "$1", "a$0"]), st.lists(TAG, max_size=40))
 @example("^v(.+)$", [], "$1", [*["v1"] * 200, "x"])
 @example(r"^main-[a-f0-9]+-(\d+)$", [], "$1", STAMPS)
+@example("^", [r"\Av1\z"], None, ["a", "v1", "b"])
+@example("^", [r"v1\z", r"^\C+b"], None, ["a", "v1", "b", "xb"])
+@example("^", [], None, ["v1", "v1\nb"])
+@example(r"^(.+)\.sig$", [], "$1", ["v1.sig", "a.sig"])
+@example(r"^v\.(.+)$", [], "$1", ["v.1", "v.sig"])
 @example("^v(.+)$", ["b$"], "$1", ["b", "ab", "a", "v1b", "v1"] * 30)
 def test_sifting_answers_as_each_tag_alone(
     include: str, exclude: list[str], extract: str | None, tags: list[str]
