@@ -26,7 +26,7 @@ from pawl.cluster.resources import LEASES, Resource
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
-METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=1"
+METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 Observe = Callable[[str, str, int, float], None]

@@ -7,6 +7,7 @@ Neighbours: `credentials` reads who we are, `client` decides what to send. Not h
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ KEEP_ALIVE: Final = 60.0
 """Seconds for which an idle connection is kept. The API server closes its side after 90, so we never race it."""
 RELOAD_PAUSE: Final = 5.0
 """Seconds between two readings of the credentials that a 401 may force: an exec plugin is a process each time."""
+PIECE: Final = 2**19
 STREAM_BUFFER: Final = 2**21
 CONNECT_TIMEOUT: Final = 10.0
 
@@ -151,7 +153,7 @@ class HttpTransport:
         return self._session.request(
             request.method,
             url.with_query(request.query) if request.query else url,
-            data=request.body,
+            data=_payload(request.body),
             headers=headers,
             timeout=timeout,
             allow_redirects=False,
@@ -165,6 +167,11 @@ class HttpTransport:
                 return await _answer(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unanswered(request, self._credentials.server, error) from error
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Large bodies go in pieces, so that the event loop can turn in between."""
+    return body if body is None or len(body) <= PIECE else io.BytesIO(body)
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:

@@ -28,8 +28,10 @@ from kubernetes.aio.config.incluster_config import (
     SERVICE_TOKEN_FILENAME,
     InClusterConfigLoader,
 )
+from yaml import YAMLError
 
 from pawl.api.errors import InputError
+from pawl.cluster.refusals import one_line
 
 TOKEN_PERIOD: Final = 60.0
 """Seconds between two readings of the Pod's token; the kubelet renews the file well before the old token ends."""
@@ -90,14 +92,19 @@ async def load(place: Place) -> Credentials:
         return _credentials(configuration, place, lifetime)
     except TimeoutError:
         raise InputError(f"the credential plugin of {_origin(place)} gave no answer in {PLUGIN_TIMEOUT:g} s") from None
-    except (ConfigException, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The loader trips over a malformed file with whatever Python raises first; each means the same to the user.
-        raise InputError(f"{_origin(place)} is not usable: {error}; name another with --kubeconfig") from error
+        raise InputError(f"{_origin(place)} is not usable: {one_line(str(error))}; {_way_out(place)}") from error
 
 
 def _origin(place: Place) -> str:
     found = place.found_kubeconfig()
     return f"kubeconfig {found}" if found else "the ServiceAccount mounted in this Pod"
+
+
+def _way_out(place: Place) -> str:
+    inside = place.found_kubeconfig() is None
+    return "check automountServiceAccountToken" if inside else "name another with --kubeconfig"
 
 
 async def _fill(configuration: Configuration, place: Place) -> float:

@@ -129,7 +129,7 @@ class _Row(msgspec.Struct):
 
 
 class _Rows(msgspec.Struct):
-    items: list[_Row]
+    items: list[_Row] | None = None  # Go writes an empty list as null
 
 
 _CONFIG_MAP: Final = msgspec.json.Decoder(_ConfigMap)
@@ -176,7 +176,7 @@ class LedgerStore:
         async for page in self._cluster.list_pages(
             CONFIG_MAPS, namespace, label_selector=f"{LABEL}={LABEL_VALUE}", metadata_only=True
         ):
-            for row in _ROWS.decode(page).items:
+            for row in _ROWS.decode(page).items or ():
                 yield _row(row.metadata)
 
     async def execute(self, actions: Iterable[Mark | Remove]) -> int:
