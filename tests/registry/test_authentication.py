@@ -13,6 +13,7 @@ from tests.support.registry_raw import Exchange, raw_server
 from pawl.api.errors import BadAnswer, Denied, ForeignRealm, RateLimited, Unauthorized, Unreachable
 from pawl.registry.client import RegistryClient
 from pawl.registry.credentials import Credentials
+from pawl.registry.wire import Answer, Outgoing
 
 pytestmark = pytest.mark.registry
 
@@ -169,6 +170,41 @@ async def test_wrong_and_no_credentials_are_unauthorized(client: RegistryClient,
         with pytest.raises(Unauthorized, match="name a Secret in"):
             await client.list_tags(plain(registry.host), "a")
     assert "wr0ng" not in str(wrong.value) + repr(wrong.value)
+
+
+async def test_wrong_credentials_are_shown_once_a_scan(client: RegistryClient) -> None:
+    async with FakeRegistry(auth=Auth("basic", dict(USERS))) as registry:
+        access = plain(registry.host, Credentials("alice", "wr0ng"))
+        for _ in range(2):
+            registry.requests.clear()
+            with pytest.raises(Unauthorized):
+                await client.list_tags(access, "a")
+            assert len([r for r in registry.requests if "authorization" in r.headers]) == 1
+
+
+async def test_a_registry_cannot_write_a_password_into_our_messages(client: RegistryClient) -> None:
+    """It was shown the password, and would have it stand in a status that many can read."""
+    who = Credentials("ALICE", "HUNTER2")
+
+    async def script(exchange: Exchange) -> None:
+        if "authorization" in exchange.headers:
+            shown = base64.b64decode(exchange.headers["authorization"].removeprefix("Basic ")).decode()
+            body = f'{{"errors": [{{"code": "{shown.partition(":")[2]}", "message": "{shown}"}}]}}'
+            await exchange.answer(403, body.encode(), WWW_Authenticate=f'Basic realm="{shown}"')
+        else:
+            await exchange.answer(401, WWW_Authenticate="Basic")
+
+    async with raw_server(script) as server:
+        with pytest.raises(Denied) as caught:
+            await client.list_tags(plain(server.host, who), "a")
+    assert "HUNTER2" not in str(caught.value)
+
+
+def test_no_value_on_the_way_shows_a_secret() -> None:
+    access = plain("a.io", ALICE)
+    out = Outgoing("POST", access.url("/token"), access.endpoint, 1, ((b"Authorization", b"s3cret"),), b"s3cret")
+    answer = Answer(access.url("/token"), 200, ((b"Set-Cookie", b"s3cret"),), b"s3cret", 6)
+    assert "s3cret" not in repr((access, out, answer))
 
 
 TOKENS: dict[str, tuple[int, bytes, type[Exception]]] = {

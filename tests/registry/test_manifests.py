@@ -155,6 +155,17 @@ async def test_a_registry_without_conditions_still_tells_that_nothing_changed(cl
     assert isinstance(other, Head)
 
 
+async def test_an_unasked_304_is_an_error(client: RegistryClient) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(304)
+
+    async with raw_server(script) as server:
+        with pytest.raises(BadAnswer, match="304"):
+            await client.get_manifest(plain(server.host), "r", "v1")
+        with pytest.raises(BadAnswer, match="304"):
+            await client.exists(plain(server.host), "r", "sha256:x")
+
+
 async def test_exists(client: RegistryClient) -> None:
     async with FakeRegistry() as registry:
         access = plain(registry.host)

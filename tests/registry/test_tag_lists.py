@@ -158,13 +158,29 @@ async def test_a_gigabyte_is_refused_by_its_length_and_cut_without_one(client: R
 
 
 async def test_a_small_bomb_is_not_unpacked(client: RegistryClient) -> None:
-    bomb = gzip.compress(b" " * (300 * 1024 * 1024), 1)
+    bomb = gzip.compress(b" " * (100 * 1024 * 1024), 1)
 
     async def script(exchange: Exchange) -> None:
         await exchange.answer(200, bomb, Content_Type="application/json", Content_Encoding="gzip")
 
     async with raw_server(script) as server:
         with pytest.raises(TooLarge):
+            await client.list_tags(plain(server.host), "r")
+        tracemalloc.start()
+        with pytest.raises(TooLarge):
+            await client.get_manifest(plain(server.host), "r", "v1")
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 20 * 1024 * 1024
+
+
+@pytest.mark.parametrize(("encoding", "message"), [("br", "not asked for"), ("gzip", "broken compression")])
+async def test_an_encoding_that_cannot_be_read(client: RegistryClient, encoding: str, message: str) -> None:
+    async def script(exchange: Exchange) -> None:
+        await exchange.answer(200, b"x" * 100, Content_Type="application/json", Content_Encoding=encoding)
+
+    async with raw_server(script) as server:
+        with pytest.raises(BadAnswer, match=message):
             await client.list_tags(plain(server.host), "r")
 
 

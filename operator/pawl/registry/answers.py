@@ -1,13 +1,12 @@
 """What an answer of a registry means: statuses to errors, bodies to values.
 
-Messages carry the registry's error *code* (a word of the OCI specification), never its free text: a hostile registry
-could write the credentials it was shown into it, and the message ends in a status that many can read.
+Messages carry the registry's error *code*, if it is a known one, and never its free text: a hostile registry could write
+the credentials it was shown into it, and the message ends in a status that many can read.
 Not here: I/O.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +17,24 @@ from pawl.registry.wire import Answer
 
 T = TypeVar("T")
 
-_CODE = re.compile(r"[A-Z][A-Z0-9_]{2,40}")
+_CODES = frozenset(
+    {
+        "BLOB_UNKNOWN",
+        "DENIED",
+        "MANIFEST_INVALID",
+        "MANIFEST_UNKNOWN",
+        "NAME_INVALID",
+        "NAME_UNKNOWN",
+        "PAGINATION_NUMBER_INVALID",
+        "TAG_INVALID",
+        "TOOMANYREQUESTS",
+        "UNAUTHORIZED",
+        "UNAVAILABLE",
+        "UNKNOWN",
+        "UNSUPPORTED",
+    }
+)
+"""Error codes of the distribution specification and its reference server, as far as a reader can meet them."""
 
 
 class _Error(msgspec.Struct):
@@ -96,7 +112,7 @@ def _code(body: bytes) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     code = errors[0].code if errors else ""
-    return f" ({code})" if _CODE.fullmatch(code) else ""
+    return f" ({code})" if code in _CODES else ""
 
 
 def _who(access: Access) -> str:

@@ -73,12 +73,12 @@ class RegistryClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._resolver = SystemResolver() if resolve is None else None
+        self._resolver = SystemResolver()
         self._gate = HostGate(settings.concurrency, clock)
         self._pools = Pools(
             policy,
             settings.proxies,
-            resolve or self._resolver or SystemResolver(),
+            resolve or self._resolver,
             concurrency=settings.concurrency,
             seconds=settings.connect_seconds,
         )
@@ -195,8 +195,7 @@ class RegistryClient:
         """Close connections and stop what runs. Nothing may be asked afterwards."""
         await self._broker.aclose()
         await self._pools.aclose()
-        if self._resolver is not None:
-            await self._resolver.aclose()
+        await self._resolver.aclose()
         await asyncio.sleep(0)  # lets the sockets of aborted connections close
 
     async def _ask_manifest(self, method: str, access: Access, path: str, reference: str, known: str | None) -> Answer:

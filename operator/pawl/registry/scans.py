@@ -106,10 +106,8 @@ class ScanHub:
             flight = repository.flight
             if flight is None or flight.started_at < not_before:
                 flight = self._start(repository, access, path, known_revision)
-            found = await ride(flight.task)
-            served = _fit(found, known_revision)
-            # The registry said "unchanged" to the one who started this flight, who knew another list than we do.
-            known_revision = None
+            # No fit: the registry said "unchanged" to the one who started the flight, who knew another list than we.
+            served = _fit(await ride(flight.task), known_revision)
         return served
 
     def forget_lists(self) -> None:

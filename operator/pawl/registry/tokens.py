@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import msgspec
@@ -38,7 +38,7 @@ _CLIENT = "pawl"
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
-    header: bytes
+    header: bytes = field(repr=False)
     until: float  # monotonic seconds
     challenge: Challenge
 

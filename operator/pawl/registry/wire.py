@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpcore
 
@@ -46,8 +46,8 @@ class Outgoing:
     url: Url
     endpoint: Endpoint
     limit: int
-    headers: tuple[Header, ...] = ()
-    body: bytes = b""
+    headers: tuple[Header, ...] = field(default=(), repr=False)  # credentials stand here, and in the body
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Answer:
 
     url: Url
     status: int
-    headers: tuple[Header, ...]
-    body: bytes
+    headers: tuple[Header, ...] = field(repr=False)
+    body: bytes = field(repr=False)
     received: int
 
     def all(self, name: str) -> list[str]:
@@ -196,7 +196,8 @@ def _promised(response: httpcore.Response) -> int:
 
 
 def _too_large(out: Outgoing) -> TooLarge:
-    return TooLarge(f"{out.url.origin.authority} sends more than {out.limit} bytes for {out.url.target[:200]}")
+    path = out.url.target.partition("?")[0]  # the query may be a signature
+    return TooLarge(f"{out.url.origin.authority} sends more than {out.limit} bytes for {path[:200]}")
 
 
 def _first(response: httpcore.Response, name: bytes) -> bytes:
