@@ -167,13 +167,14 @@ class ImagePolicyController:
 
     async def _gather(self, look: _Look, subject: Subject, rules: Rules) -> Gathered:
         progress = look.progress
-        audit = look.asked is not None or asyncio.get_running_loop().time() >= progress.audit_at
+        now = asyncio.get_running_loop().time()
+        audit = look.asked is not None or now >= progress.audit_at
         quiet = progress.quiet and not look.changed
         errand = Errand(
             namespace=look.key.namespace,
             subject=subject,
             rules=rules,
-            not_before=look.row.asked_at if look.changed else progress.fresh_from(look.interval),
+            not_before=look.row.asked_at if look.changed else progress.fresh_from(look.interval, now),
             known_revision=progress.revision if quiet else None,
             seen_revision=progress.revision,
             audit=audit,
@@ -182,7 +183,7 @@ class ImagePolicyController:
         self._parts.tally.gathered(look.key, subject, gathered)
         progress.scanned_at = gathered.scanned_at or progress.scanned_at
         if audit:
-            progress.audit_at = asyncio.get_running_loop().time() + AUDIT_EVERY * look.interval
+            progress.audit_at = now + AUDIT_EVERY * look.interval
         return gathered
 
     async def _report(self, look: _Look, decision: Decision, failure: Outcome | None) -> None:

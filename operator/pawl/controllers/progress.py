@@ -25,6 +25,7 @@ class Progress:
     audit_at: float = 0.0
     interval: float = 300.0
 
-    def fresh_from(self, interval: float) -> float:
-        """Return since when a scan must have been begun to serve a timer's look."""
-        return self.scanned_at + FRESH * interval
+    def fresh_from(self, interval: float, now: float) -> float:
+        """Return since when a scan must have been begun to serve a look that nobody asked for."""
+        due = self.scanned_at + FRESH * interval
+        return due if due <= now else self.scanned_at
