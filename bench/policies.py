@@ -91,10 +91,14 @@ async def _push(cluster: Cluster, where: Place, name: str) -> float:
 
 async def _silence(where: Place, leader: Replica, standby: Replica, run: Run, seconds: float) -> None:
     """Nothing changes: nothing may be written but the Lease. Counted by the API server itself."""
-    await asyncio.sleep(20)
-    before, cpu, requests = await _writes(where), leader.cpu, leader.metric("pawl_registry_requests_total")
+    await _drained(where)
+    before, cpu, requests = (
+        await asyncio.to_thread(_writes, where),
+        leader.cpu,
+        leader.metric("pawl_registry_requests_total"),
+    )
     await asyncio.sleep(seconds)
-    after = await _writes(where)
+    after = await asyncio.to_thread(_writes, where)
     run.add(f"{seconds / 60:.0f} idle minutes at 1,000 policies: writes besides the Lease", after - before, "", 0)
     asked = leader.metric("pawl_registry_requests_total") - requests
     run.add("  registry requests a policy and interval", asked / COUNT / (seconds / 300), "", 1.1)
@@ -103,7 +107,15 @@ async def _silence(where: Place, leader: Replica, standby: Replica, run: Run, se
     run.add("  standby", standby.memory()[0], "MiB", 90)
 
 
-async def _writes(where: Place) -> float:
+async def _drained(where: Place) -> None:
+    """Wait until the Events of a thousand first selections are told: they are sent at ten a second."""
+    last, seconds = -1.0, 0
+    while (now := await asyncio.to_thread(_writes, where)) != last and seconds < 300:
+        last, seconds = now, seconds + 15
+        await asyncio.sleep(15)
+
+
+def _writes(where: Place) -> float:
     """Sum the API server's own count of writes to our objects, ConfigMaps and Events."""
     raw = subprocess.run(
         [where.environment["KUBECTL"], "--kubeconfig", where.kubeconfig, "get", "--raw", "/metrics"],
@@ -124,9 +136,7 @@ async def _writes(where: Place) -> float:
 async def _restart(again: Replica, run: Run) -> None:
     again.wait_for('"ready"')
     begin = time.monotonic()
-    while (
-        again.metric(r'pawl_reconcile_total\{kind="ImagePolicy",result="ok"') < COUNT and time.monotonic() - begin < 60
-    ):
-        await asyncio.sleep(0.2)
+    looked = r'pawl_reconcile_total\{kind="ImagePolicy",result="ok"'
+    await until(lambda: again.metric(looked) >= COUNT, 60)
     run.add("restart with 1,000 selections: all looked at", time.monotonic() - begin, "s")
     run.add("  operator CPU", again.cpu, "s")

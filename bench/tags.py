@@ -20,7 +20,11 @@ def rss(name):
 random.seed(7)
 spec = {"image": "r.example.com/a/b"} | json.loads(sys.argv[1])
 kind = sys.argv[2]
-make = {"semver": lambda i: f"v{i % 97}.{i % 1009}.{i}", "number": lambda i: str(i * 7919), "text": lambda i: f"b{i:09d}"}
+make = {
+    "semver": lambda i: f"v{i % 97}.{i % 1009}.{i}",
+    "number": lambda i: str(i * 7919),
+    "text": lambda i: f"b{i:09d}",
+}
 tags = [make[kind](i) for i in range(100_000)]
 random.shuffle(tags)
 rules = compile_rules(ImagePolicySpec.model_validate(spec))

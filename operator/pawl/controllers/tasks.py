@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Coroutine
 
 
-async def run_until(stop: asyncio.Event, *works: Coroutine[object, object, None]) -> None:
+async def run_until(stop: asyncio.Event, *works: Coroutine[object, object, object]) -> None:
     """Run until `stop` is set or a work fails; its error is raised once all others have ended. Works may return."""
-    stopping = asyncio.create_task(stop.wait())
-    tasks = {asyncio.create_task(work) for work in works}
-    running: set[asyncio.Task[None]] = set(tasks)
+    stopping: asyncio.Task[object] = asyncio.create_task(stop.wait())
+    tasks: set[asyncio.Task[object]] = {asyncio.create_task(work) for work in works}
+    running = set(tasks)
     try:
         while running and not stopping.done():
             await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)

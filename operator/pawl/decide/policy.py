@@ -34,7 +34,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`wake`: look again at this time at the latest. `moved`: the selection changed, `lag` seconds after first sight."""
+    """`wake`: look again then at the latest. `moved`: the selection changed, `lag` seconds from first sight."""
 
     status: ImagePolicyStatus
     memory: Memory

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.unit.decide.worlds import EPOCH, Registry, World, digest, rollback, spec
 
 from pawl.api.errors import Retry, Stalled
 from pawl.api.imagepolicy import ImagePolicyStatus
 from pawl.api.reasons import Reason
 from pawl.decide.facts import LiveImage
-from pawl.decide.policy import decide_without_rules
-from tests.unit.decide.worlds import EPOCH, Registry, World, digest, rollback, spec
+from pawl.decide.policy import decide, decide_without_rules
 
 OUTAGE = Retry(Reason.UNREACHABLE, "no answer")
 
@@ -232,10 +233,6 @@ def test_a_candidate_without_all_platforms_is_passed_over_and_named() -> None:
 def test_a_candidate_that_was_not_looked_up_stops_the_choice_rather_than_take_a_lower_one() -> None:
     it = world("v1.0.0", "v1.1.0")
     facts = it.facts()
-    from dataclasses import replace
-
-    from pawl.decide.policy import decide
-
     blind = replace(facts, lookups={"v1.0.0": facts.lookups["v1.0.0"]}, failure=OUTAGE)
     assert decide(blind).memory.selection is None
 
