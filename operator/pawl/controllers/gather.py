@@ -7,6 +7,7 @@ Neighbours: `decide.facts` is the form, `imagepolicy` calls. Not here: judging, 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,6 +29,9 @@ from pawl.registry.targets import Access
 
 LOOKUPS = 5
 """Candidates that are looked at in one decision: each costs a request, and the best one nearly always serves."""
+
+LONG_LIST = 5000
+"""Tags; a list of so many is judged in a thread."""
 
 LiveReader = Callable[[str, Repository, float], Awaitable[Sequence[LiveImage]]]
 """Reads what Pods of a namespace run of a repository, not before a time (monotonic seconds)."""
@@ -123,7 +127,7 @@ def _found(errand: Errand, notes: _Notes, failure: Outcome | None) -> Gathered:
     facts = Facts(
         errand.subject,
         errand.rules,
-        scan=notes.scan if failure is None else None,
+        scan=notes.scan,
         failure=failure,
         selected=notes.selected,
         lookups=notes.lookups,
@@ -139,6 +143,13 @@ def _nothing_new(errand: Errand, notes: _Notes) -> bool:
     if notes.scan is None:
         return not notes.lookups and notes.selected == Selected()
     return errand.subject.spec.select.digest is not None and notes.scan.revision == errand.known_revision
+
+
+async def _best(rules: Rules, tags: Sequence[str], blocked: frozenset[str]) -> tuple[Candidate, ...]:
+    """Pick candidates; a long list with a slow pattern does not keep the event loop from renewing the Lease."""
+    if len(tags) < LONG_LIST:
+        return shortlist(rules, tags, blocked=blocked).candidates
+    return (await asyncio.to_thread(shortlist, rules, tags, blocked=blocked)).candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +171,8 @@ class _Inquiry:
             await self._follow_tag(notes, followed.tag)
             return
         await self._list(notes)
-        await self._selected(notes)
         await self._candidates(notes)
+        await self._selected(notes)
 
     async def confirm(self, image: LiveImage) -> LiveImage:
         """Return a running image with a digest that the registry serves, or without one."""
@@ -213,7 +224,7 @@ class _Inquiry:
         if result.tags is None:
             return
         blocked = frozenset(errand.subject.spec.blocked) | frozenset(errand.subject.memory.blocked)
-        best = shortlist(errand.rules, result.tags, blocked=blocked).candidates
+        best = await _best(errand.rules, result.tags, blocked)
         confirmed = result.revision == errand.seen_revision
         notes.scan = Scan(result.revision, result.count, result.complete, self._with_pending(best, blocked), confirmed)
 

@@ -61,6 +61,24 @@ class _Look:
     policy: ImagePolicy
     progress: Progress
     interval: float
+    now: float
+
+    @property
+    def audit(self) -> bool:
+        """Whether everything is looked at again: asked for by annotation, or its time has come."""
+        return self.asked is not None or self.now >= self.progress.audit_at
+
+    @property
+    def not_before(self) -> float:
+        """Since when an answer of the registry must have been asked for."""
+        asked_at = self.row.asked_at
+        return asked_at if self.changed else max(asked_at, self.progress.fresh_from(self.interval, self.now))
+
+    @property
+    def known_revision(self) -> str | None:
+        """The list that brings nothing new, if one does."""
+        settled = self.progress.quiet and not self.changed and not self.audit
+        return self.progress.revision if settled else None
 
     @property
     def asked(self) -> str | None:
@@ -120,14 +138,14 @@ class ImagePolicyController:
 
     def _prepare(self, key: Key, row: Row) -> _Look:
         policy = read_policy(row.raw)
-        progress = self._progress.get(key)
+        progress, now = self._progress.get(key), asyncio.get_running_loop().time()
         interval = _interval(policy)
         if progress is None:
             # Spread the audits of a thousand policies over their intervals, or a failover would ask for all at once.
-            first = asyncio.get_running_loop().time() + self._parts.jitter() * AUDIT_EVERY * interval
-            progress = self._progress[key] = Progress(audit_at=first)
+            progress = Progress(audit_at=now + self._parts.jitter() * AUDIT_EVERY * interval)
+            self._progress[key] = progress
         progress.interval = interval
-        return _Look(key, row, policy, progress, interval)
+        return _Look(key, row, policy, progress, interval, now)
 
     async def _look(self, look: _Look) -> float:
         policy = look.policy
@@ -152,8 +170,10 @@ class ImagePolicyController:
         return self._next(look, decision.wake)
 
     async def _subject(self, look: _Look) -> Subject:
-        """Join what status and ledger remember."""
+        """Join what status and ledger remember; an audit reads the ledger anew, somebody may have deleted it."""
         policy = look.policy
+        if look.audit:
+            self._parts.ledgers.forget(look.key)
         ledger = await self._parts.ledgers.read(look.key)
         return Subject(
             spec=policy.spec,
@@ -167,27 +187,24 @@ class ImagePolicyController:
 
     async def _gather(self, look: _Look, subject: Subject, rules: Rules) -> Gathered:
         progress = look.progress
-        now = asyncio.get_running_loop().time()
-        audit = look.asked is not None or now >= progress.audit_at
-        quiet = progress.quiet and not look.changed
         errand = Errand(
             namespace=look.key.namespace,
             subject=subject,
             rules=rules,
-            not_before=look.row.asked_at if look.changed else progress.fresh_from(look.interval, now),
-            known_revision=progress.revision if quiet else None,
+            not_before=look.not_before,
+            known_revision=look.known_revision,
             seen_revision=progress.revision,
-            audit=audit,
+            audit=look.audit,
         )
         gathered = await self._parts.gatherer.gather(errand)
         self._parts.tally.gathered(look.key, subject, gathered)
         progress.scanned_at = gathered.scanned_at or progress.scanned_at
-        if audit:
-            progress.audit_at = now + AUDIT_EVERY * look.interval
+        if errand.audit:
+            progress.audit_at = look.now + AUDIT_EVERY * look.interval
         return gathered
 
     async def _report(self, look: _Look, decision: Decision, failure: Outcome | None) -> None:
-        await self._parts.reporter.report(look.key, look.policy, decision)
+        await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)
         self._parts.tally.decided(look.key, decision, failure)
         look.progress.version = self._parts.store.version(look.key)
 

@@ -39,21 +39,23 @@ class Reporter:
         self._events = events
         self._guard = guard
 
-    async def report(self, key: Key, policy: ImagePolicy, decision: Decision) -> None:
-        """Write ledger, status and events. Raises ClusterError (Conflict: read again, decide again) or LeaseLost."""
+    async def report(self, key: Key, policy: ImagePolicy, decision: Decision, asked_at: float) -> None:
+        """Write ledger, status and events. `asked_at`: since when the resource is as it was decided on.
+
+        Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
+        """
         if decision.memory.selection is not None:
             self._guard()
             await self._ledgers.write(key, to_ledger(decision.memory, policy.spec.image))
         patch = status_patch(policy.status, decision.status)
         if patch:
-            await self._write_status(key, policy, patch, decision)
+            self._store.keep(await self._write_status(key, policy, patch, decision), asked_at=asked_at)
         self._tell(key, policy, decision)
 
-    async def _write_status(self, key: Key, policy: ImagePolicy, patch: dict[str, object], decision: Decision) -> None:
+    async def _write_status(self, key: Key, policy: ImagePolicy, patch: dict[str, object], decision: Decision) -> bytes:
         term = self._guard()
         body = {"metadata": {"resourceVersion": policy.metadata.resource_version}, "status": patch}
         raw = await self._cluster.merge_patch(IMAGE_POLICIES, key.namespace, key.name, body, subresource="status")
-        self._store.keep(raw)
         held = decision.status.selection
         log.info(
             "status written",
@@ -65,6 +67,7 @@ class Reporter:
             moved=decision.moved,
             fields=sorted(patch),
         )
+        return raw
 
     def _tell(self, key: Key, policy: ImagePolicy, decision: Decision) -> None:
         ref = ObjectRef(API_VERSION, "ImagePolicy", key.namespace, key.name, policy.metadata.uid)

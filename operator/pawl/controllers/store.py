@@ -87,11 +87,13 @@ class PolicyStore:
         self._rows[key] = Row(raw, version, lane, asked_at)
         return key
 
-    def keep(self, raw: bytes) -> None:
-        """Keep the answer to a write of our own: it is news for nobody."""
-        head = _HEAD.decode(raw)
-        known = self._rows.get(Key("ImagePolicy", head.metadata.namespace, head.metadata.name))
-        self.offer(raw, asked_at=known.asked_at if known else 0.0)
+    def keep(self, raw: bytes, *, asked_at: float) -> None:
+        """Keep the answer to a write of our own: it is news for nobody, also where its event came first."""
+        key, version = self.key_of(raw), _number(_HEAD.decode(raw).metadata.resource_version)
+        known = self._rows.get(key)
+        if known is None or known.version <= version:
+            lane = known.lane if known else self._lane_of_image(_HEAD.decode(raw).spec.image)
+            self._rows[key] = Row(raw, version, lane, asked_at)
 
     def drop(self, key: Key) -> None:
         """Forget a resource that was deleted."""

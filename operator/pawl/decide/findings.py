@@ -144,7 +144,9 @@ def unknown(facts: Facts) -> frozenset[ConditionType]:
     """Return the conditions that these facts cannot judge: what was said of them before stands."""
     silent: set[ConditionType] = set()
     if facts.scan is None:
-        silent |= {ConditionType.SCAN_SUSPECT, ConditionType.PENDING}
+        silent.add(ConditionType.SCAN_SUSPECT)
+    if facts.scan is None or facts.failure is not None:
+        silent.add(ConditionType.PENDING)
     if _said_while_blind(facts):
         silent.add(ConditionType.BELOW_HIGH_WATER)
     if facts.selected.listed is None:

@@ -51,7 +51,7 @@ def decide(facts: Facts) -> Decision:
     after = _after(facts, ruling.memory) if ruling.memory else facts
     silent = unknown(after) | ({ConditionType.SCAN_COMPLETE} if after.scan is None else frozenset())
     verdict = Verdict(after.selection, ruling.findings + find(after), facts.failure, frozenset(silent))
-    pending = ruling.pending if facts.scan is not None or moved else facts.subject.status.pending
+    pending = ruling.pending if moved or _seen_whole(facts) else ruling.pending or facts.subject.status.pending
     status = _status(facts.subject, after.memory, verdict, pending).model_copy(
         update={"ordering": facts.rules.ordering.fingerprint, "scan": _scan(facts)}
     )
@@ -64,6 +64,11 @@ def decide_without_rules(subject: Subject, failure: Outcome | None) -> Decision:
     verdict = Verdict(subject.memory.selection, (), failure, OPTIONAL)
     status = _status(subject, subject.memory, verdict, subject.status.pending)
     return Decision(status, subject.memory, notices=_notices(subject, status, moved=False))
+
+
+def _seen_whole(facts: Facts) -> bool:
+    """Whether the list and what it led to were found out: else a candidate that waits keeps its place."""
+    return facts.scan is not None and facts.failure is None
 
 
 def _lag(subject: Subject, status: ImagePolicyStatus) -> float:
