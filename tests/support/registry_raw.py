@@ -47,12 +47,13 @@ class Exchange:
 
 @dataclass
 class RawServer:
-    """A running server. `seen` holds all requests."""
+    """A running server. `seen` holds all requests; `ended` gets a word for each connection that ended."""
 
     script: Script
     host: str = ""
     seen: list[Exchange] = field(default_factory=list)
     connections: int = 0
+    ended: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it ends."""
@@ -65,6 +66,7 @@ class RawServer:
             pass
         finally:
             writer.close()
+            self.ended.put_nowait("ended")
 
 
 async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange | None:

@@ -1,6 +1,6 @@
 """What an answer of a registry means: statuses to errors, bodies to values.
 
-Messages carry the registry's error *code*, if it is a known one, and never its free text: a hostile registry could write
+Messages carry the registry's error *code*, if it is a known one, never its free text: a hostile registry could write
 the credentials it was shown into it, and the message ends in a status that many can read.
 Not here: I/O.
 """

@@ -20,7 +20,7 @@ from pawl.api.errors import BadAnswer, RateLimited, RegistryError, TooLarge, Unr
 from pawl.registry.addresses import NetworkPolicy
 from pawl.registry.budgets import Budget
 from pawl.registry.limits import HostGate, retry_after
-from pawl.registry.pools import Pools
+from pawl.registry.pools import Lane, Pools
 from pawl.registry.targets import Endpoint, Url
 
 Header = tuple[bytes, bytes]
@@ -96,8 +96,8 @@ class Wire:
             started = time.perf_counter()
             code, received = "Cancelled", 0
             try:
-                async with budget.spend(origin.authority), self._pools.borrow(origin, out.endpoint) as pool:
-                    answer = await _twice(pool, out)
+                async with budget.spend(origin.authority):
+                    answer = await self._twice(out)
                 code, received = str(answer.status), answer.received
             except RegistryError as error:
                 code = type(error).__name__
@@ -106,6 +106,30 @@ class Wire:
                 self._observe(Observation(origin.authority, code, time.perf_counter() - started, received))
             self._heed(answer)
             return answer
+
+    async def _twice(self, out: Outgoing) -> Answer:
+        """Send; once more if the connection broke before any answer: the server may just have closed an idle one."""
+        try:
+            return await self._once(out)
+        except _Broken:
+            pass
+        try:
+            return await self._once(out)
+        except _Broken as error:
+            raise Unreachable(f"{out.url.origin.authority} hung up without an answer") from error.__cause__
+
+    async def _once(self, out: Outgoing) -> Answer:
+        async with self._pools.lane(out.url.origin, out.endpoint) as lane:
+            response = await _ask(lane, out)
+            try:
+                body, received = await _read(response, out)
+            except httpcore.ProtocolError as error:
+                raise Unreachable(f"{out.url.origin.authority} broke off in the middle of an answer") from error
+            except httpcore.NetworkError as error:
+                raise Unreachable(f"{out.url.origin.authority} broke the connection during an answer") from error
+            finally:
+                await response.aclose()
+        return Answer(out.url, response.status, tuple(response.headers), body, received)
 
     def _heed(self, answer: Answer) -> None:
         host = answer.url.origin.authority
@@ -118,36 +142,11 @@ class Wire:
         self._gate.calm(host)
 
 
-async def _twice(pool: httpcore.AsyncConnectionPool, out: Outgoing) -> Answer:
-    """Send; once more if a kept-alive connection broke before any answer, as it does when the server just closed it."""
-    try:
-        return await _once(pool, out)
-    except _Broken:
-        pass
-    try:
-        return await _once(pool, out)
-    except _Broken as error:
-        raise Unreachable(f"{out.url.origin.authority} hung up without an answer") from error.__cause__
-
-
 class _Broken(Exception):
     """The connection broke before the answer's headers."""
 
 
-async def _once(pool: httpcore.AsyncConnectionPool, out: Outgoing) -> Answer:
-    response = await _ask(pool, out)
-    try:
-        body, received = await _read(response, out)
-    except httpcore.ProtocolError as error:
-        raise Unreachable(f"{out.url.origin.authority} broke off in the middle of an answer") from error
-    except httpcore.NetworkError as error:
-        raise Unreachable(f"{out.url.origin.authority} broke the connection during an answer") from error
-    finally:
-        await response.aclose()
-    return Answer(out.url, response.status, tuple(response.headers), body, received)
-
-
-async def _ask(pool: httpcore.AsyncConnectionPool, out: Outgoing) -> httpcore.Response:
+async def _ask(lane: Lane, out: Outgoing) -> httpcore.Response:
     origin = out.url.origin
     url = httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=out.url.target)
     host = (b"Host", origin.authority.encode())
@@ -156,7 +155,7 @@ async def _ask(pool: httpcore.AsyncConnectionPool, out: Outgoing) -> httpcore.Re
         headers.append((b"Content-Length", b"%d" % len(out.body)))
     request = httpcore.Request(out.method, url, headers=headers, content=out.body)
     try:
-        return await pool.handle_async_request(request)
+        return await lane.handle_async_request(request)
     except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError) as error:
         if isinstance(error, httpcore.RemoteProtocolError) and "disconnected" not in str(error):
             raise BadAnswer(f"{origin.authority} does not speak HTTP/1.1") from None
