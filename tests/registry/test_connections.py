@@ -69,6 +69,7 @@ async def test_a_request_under_way_outlives_its_pool(proxied: bool) -> None:  # 
             gate.set()
             assert (await slow).count == 1
             await asyncio.wait_for(server.ended.get(), 10)
+            assert len([exchange for exchange in server.seen if "slow" in exchange.target]) == 1
 
 
 async def test_only_a_few_idle_connections_are_kept() -> None:
@@ -89,6 +90,23 @@ async def test_a_server_that_closes_each_connection_is_dialled_anew() -> None:
         for _ in range(5):
             await client.list_tags(plain(server.host), "r")
         assert (server.connections, len(server.seen)) == (5, 5)
+
+
+async def test_a_server_that_restarted_costs_nobody_a_request() -> None:
+    """All idle connections are dead then, not only the one that is tried first."""
+    together = asyncio.Barrier(4)
+
+    async def script(exchange: Exchange) -> None:
+        if len(server.seen) <= 4:
+            await together.wait()  # four connections at a time
+        await listing(exchange)
+
+    async with raw_server(script) as server, new_client() as client:
+        await asyncio.gather(*(client.list_tags(plain(server.host), f"r{n}") for n in range(4)))
+        for exchange in server.seen:
+            exchange.hang_up()
+        for n in range(4):
+            assert (await client.list_tags(plain(server.host), f"r{n}")).count == 1
 
 
 async def test_an_idle_connection_that_was_closed_is_not_used() -> None:

@@ -9,7 +9,7 @@ from tests.support.registry_images import OCI_INDEX
 from tests.support.registry_raw import Exchange, raw_server
 from tests.support.tls import Authority
 
-from pawl.api.errors import BadAnswer, ForbiddenTarget, Missing, Unauthorized
+from pawl.api.errors import BadAnswer, ForbiddenTarget, Missing, TooLarge, Unauthorized
 from pawl.registry.addresses import NetworkPolicy
 from pawl.registry.client import RegistryClient
 from pawl.registry.credentials import Credentials
@@ -45,6 +45,19 @@ async def test_a_manifest_may_come_from_storage_which_sees_no_credentials(client
     assert [e.target for e in storage.seen] == ["/bucket/x?signature=y"]
     assert "authorization" not in storage.seen[0].headers
     assert "accept" in storage.seen[0].headers
+
+
+async def test_a_signature_does_not_stand_in_a_message(client: RegistryClient) -> None:
+    async def script(exchange: Exchange) -> None:
+        if exchange.target.startswith("/bucket"):
+            await exchange.answer(200, b"x" * (5 * 1024 * 1024))
+        else:
+            await exchange.answer(307, Location="/bucket/x?signature=s3cret")
+
+    async with raw_server(script) as server:
+        with pytest.raises(TooLarge, match="/bucket/x") as caught:
+            await client.get_manifest(plain(server.host), "r", "v1")
+    assert "s3cret" not in str(caught.value)
 
 
 async def test_credentials_do_not_come_back_after_they_were_dropped(client: RegistryClient) -> None:

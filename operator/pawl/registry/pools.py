@@ -36,7 +36,7 @@ class Lane(Protocol):
 
 
 class _Pool(Protocol):
-    def lane(self) -> AbstractAsyncContextManager[Lane]: ...
+    def lane(self, *, fresh: bool) -> AbstractAsyncContextManager[Lane]: ...
 
     async def aclose(self) -> None: ...
 
@@ -52,8 +52,8 @@ class _Direct:
         self._closed = False
 
     @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Lane]:
-        connection = await self._take()
+    async def lane(self, *, fresh: bool) -> AsyncIterator[Lane]:
+        connection = await (self._connect() if fresh else self._take())
         try:
             yield connection
         finally:
@@ -98,7 +98,7 @@ class _Proxied:
         self._closed = False
 
     @asynccontextmanager
-    async def lane(self) -> AsyncIterator[Lane]:
+    async def lane(self, *, fresh: bool) -> AsyncIterator[Lane]:  # noqa: ARG002 - httpcore's pool chooses
         self._users += 1
         try:
             yield self._http
@@ -130,8 +130,8 @@ class Pools:
         self._pools: OrderedDict[tuple[Origin, str], _Pool] = OrderedDict()
 
     @asynccontextmanager
-    async def lane(self, origin: Origin, endpoint: Endpoint) -> AsyncIterator[Lane]:
-        """A way to an origin, trusted as `endpoint` says, for one request.
+    async def lane(self, origin: Origin, endpoint: Endpoint, *, fresh: bool = False) -> AsyncIterator[Lane]:
+        """A way to an origin, trusted as `endpoint` says, for one request; `fresh` wants a new connection.
 
         Raises:
             ForbiddenTarget: no address of the host may be dialled.
@@ -139,7 +139,7 @@ class Pools:
             Untrusted: no certificate that can be believed, or the endpoint's CA is none.
 
         """
-        async with (await self._pool(origin, endpoint)).lane() as lane:
+        async with (await self._pool(origin, endpoint)).lane(fresh=fresh) as lane:
             yield lane
 
     async def _pool(self, origin: Origin, endpoint: Endpoint) -> _Pool:

@@ -11,7 +11,7 @@ from pawl.api.errors import Untrusted
 from pawl.registry.caches import Bounded
 from pawl.registry.targets import Endpoint
 
-_CONTEXTS = 64  # a context holds the system's authorities again, about half a MiB
+_CONTEXTS = 32  # a context holds the system's authorities again, about 0.8 MiB
 
 
 class TrustStore:

@@ -108,18 +108,18 @@ class Wire:
             return answer
 
     async def _twice(self, out: Outgoing) -> Answer:
-        """Send; once more if the connection broke before any answer: the server may just have closed an idle one."""
+        """Send; once more, on a new connection, if the first broke before any answer: idle ones get closed."""
         try:
-            return await self._once(out)
+            return await self._once(out, fresh=False)
         except _Broken:
             pass
         try:
-            return await self._once(out)
+            return await self._once(out, fresh=True)
         except _Broken as error:
             raise Unreachable(f"{out.url.origin.authority} hung up without an answer") from error.__cause__
 
-    async def _once(self, out: Outgoing) -> Answer:
-        async with self._pools.lane(out.url.origin, out.endpoint) as lane:
+    async def _once(self, out: Outgoing, *, fresh: bool) -> Answer:
+        async with self._pools.lane(out.url.origin, out.endpoint, fresh=fresh) as lane:
             response = await _ask(lane, out)
             try:
                 body, received = await _read(response, out)
