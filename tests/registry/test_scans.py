@@ -11,10 +11,11 @@ from tests.support.registry import Auth, FakeRegistry
 from tests.support.registry_client import Clock, plain
 
 from pawl.api.errors import Unreachable
+from pawl.decide.shortlist import revision as tag_revision
 from pawl.registry.client import RegistryClient
 from pawl.registry.credentials import Credentials
 from pawl.registry.scans import ScanHub
-from pawl.registry.tags import TagList, tag_revision
+from pawl.registry.tags import TagList
 from pawl.registry.targets import Access, Endpoint
 
 pytestmark = pytest.mark.registry

@@ -12,8 +12,9 @@ from tests.support.registry_client import plain
 from tests.support.registry_raw import Exchange, raw_server
 
 from pawl.api.errors import BadAnswer, Denied, Missing, TooLarge, Unauthorized, Unreachable
+from pawl.decide.shortlist import revision as tag_revision
 from pawl.registry.client import RegistryClient
-from pawl.registry.tags import MAX_BYTES, tag_revision
+from pawl.registry.tags import MAX_BYTES
 from pawl.registry.wire import Observation
 
 pytestmark = pytest.mark.registry

@@ -20,8 +20,8 @@ from pawl.api.errors import Forbidden, Invalid, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import SECRETS, SERVICE_ACCOUNTS, Resource
 
-TTL: Final = 5.0
-"""Seconds for which an answer is used again: long enough for a burst of policies, short for an impatient user."""
+TTL: Final = 1.0
+"""Seconds for which an answer is used again: a burst of policies shares it, and who mends a Secret does not wait."""
 CAPACITY: Final = 256
 
 T = TypeVar("T")

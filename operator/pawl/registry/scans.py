@@ -42,7 +42,7 @@ class ScanResult:
 
     Attributes:
         tags: distinct tags in the registry's order; None if `unchanged`.
-        revision: see `tags.tag_revision`.
+        revision: see `decide.shortlist.revision`.
         count: how many tags.
         started_at: monotonic seconds at which the scan began.
         unchanged: the list is the one of the `known_revision` that the caller named.

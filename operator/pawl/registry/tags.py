@@ -9,13 +9,12 @@ Neighbours: `client.list_tags` is the door, `scans` shares its results. Not here
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
 from pawl.api.errors import BadAnswer, TooLarge
+from pawl.decide.shortlist import revision as tag_revision
 from pawl.registry.answers import decode
 from pawl.registry.budgets import Budget
 from pawl.registry.exchange import Ask, Exchange, Redirects
@@ -38,7 +37,7 @@ class TagList:
 
     Attributes:
         tags: distinct, in the registry's order. None only if `unchanged`.
-        revision: see `tag_revision`.
+        revision: see `decide.shortlist.revision`.
         count: how many distinct tags.
         unchanged: the registry said 304 to the ETag of the list that `known_revision` names.
         complete: always True; a list that could not be read to its end is an error.
@@ -55,12 +54,6 @@ class TagList:
     unchanged: bool = False
     complete: bool = True
     etag: str = field(default="", repr=False)
-
-
-def tag_revision(tags: Iterable[str]) -> str:
-    """sha256 in hex of the distinct tags, sorted, joined by newlines. Equal for equal sets, whatever the order."""
-    distinct = tags if isinstance(tags, dict | set | frozenset) else set(tags)
-    return hashlib.sha256("\n".join(sorted(distinct)).encode(errors="surrogatepass")).hexdigest()
 
 
 class _Page(msgspec.Struct):

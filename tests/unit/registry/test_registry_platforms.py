@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pawl.decide.shortlist import revision as tag_revision
 from pawl.registry.manifests import matches
 from pawl.registry.platforms import missing_platforms, normalise, offers
-from pawl.registry.tags import tag_revision
 
 PAIRS = [
     # offered, wanted, fits
