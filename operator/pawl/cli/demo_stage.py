@@ -7,6 +7,7 @@ Neighbours: `demo_acts` plays on it, `demo_crew` holds the processes. Not here: 
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -22,7 +23,7 @@ from pawl.cli.demo_manifests import NAME, NAMESPACE, REPOSITORY
 from pawl.cluster.client import Cluster
 from pawl.cluster.leaserecord import Record, decode
 from pawl.cluster.ledgers import LedgerStore
-from pawl.cluster.resources import IMAGE_POLICIES, LEASES
+from pawl.cluster.resources import EVENTS, IMAGE_POLICIES, LEASES
 from pawl.sandbox.images import Image, Pusher
 from pawl.sandbox.options import Running
 from pawl.sandbox.processes import Process, is_alive
@@ -117,6 +118,12 @@ class Stage:
         except CheckFailedError:
             return False
 
+    async def kind_is_served(self) -> bool:
+        """Whether ImagePolicies can be listed. Raises ClusterError where they cannot."""
+        async for _ in self.cluster.list_pages(IMAGE_POLICIES, None, limit=1):
+            break
+        return True
+
     async def policy(self) -> ImagePolicy:
         """Read the policy from the API server. Raises ClusterError."""
         return ImagePolicy.model_validate_json(await self.cluster.get(IMAGE_POLICIES, NAMESPACE, NAME))
@@ -124,6 +131,11 @@ class Stage:
     async def ledger(self) -> str:
         """Read the text of the policy's ledger. Raises ClusterError."""
         return (await LedgerStore(self.cluster).read(NAMESPACE, NAME)).text or ""
+
+    async def events(self, reason: str) -> list[str]:
+        """The messages of the Events with this reason in the policy's namespace. Raises ClusterError."""
+        pages = self.cluster.list_pages(EVENTS, NAMESPACE, field_selector=f"reason={reason}")
+        return [str(event["message"]) async for page in pages for event in json.loads(page)["items"]]
 
     async def lease(self) -> Record:
         """Read the Lease. Raises ClusterError."""

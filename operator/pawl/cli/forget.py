@@ -57,7 +57,7 @@ def forget(name: str, namespace: str | None, yes: bool, wait: float, kubeconfig:
             f"pawl forget {name} asks before it deletes and there is no terminal; add --yes if you mean it"
         )
     where = namespace or current_namespace(kubeconfig)
-    asyncio.run(_forget(kubeconfig, Target(where, name), None if yes else _ask, wait))
+    asyncio.run(start_over(kubeconfig, Target(where, name), None if yes else _ask, wait))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,11 @@ def _ask(text: str) -> str:
     return answer
 
 
-async def _forget(kubeconfig: str | None, target: Target, ask: Ask | None, wait: float) -> None:
+async def start_over(kubeconfig: str | None, target: Target, ask: Ask | None, wait: float) -> None:
+    """Show what is lost, let `ask` confirm it by the name (None: no question), and delete.
+
+    `wait`: seconds for the operator to stand still. Raises InputError without consent, and ClusterError.
+    """
     async with await Cluster.connect(kubeconfig) as cluster:
         found = await _look(cluster, target)
         for line in losses(target, found):
