@@ -1,7 +1,7 @@
 """`pawl demo`: the main job on a sandbox of its own, in under a minute once the binaries are built.
 
 Every line that it shows is the result of a check against the real API server or registry; one that fails ends the demo
-with exit code 1 and says which logs to read. Neighbours: `demo_acts` plays, `demo_screen` shows, `pawl.sandbox` runs.
+with exit code 1 and says which logs to read. Neighbours: `demo_program` lists the acts, `demo_screen` shows them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import sys
 import click
 
 from pawl.api.errors import PawlError, SandboxError
-from pawl.cli.demo_acts import ACTS, OPENING
 from pawl.cli.demo_checks import CheckFailedError
 from pawl.cli.demo_crew import Crew
 from pawl.cli.demo_manifests import NAME, NAMESPACE
+from pawl.cli.demo_program import ACTS, OPENING
 from pawl.cli.demo_screen import Screen
 from pawl.cli.demo_stage import Stage
 from pawl.cli.demo_story import Story, Teller

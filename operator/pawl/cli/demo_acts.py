@@ -1,6 +1,6 @@
-"""The acts of the demo in the order in which they are played; each returns only after the world was asked.
+"""The steps of the demo: each does one thing, asks the world, and returns what was observed or raises PawlError.
 
-Neighbours: `demo_stage` asks the world, `demo_story` is the form. Not here: starting the sandbox (`demo`).
+Neighbours: `demo_program` puts them into acts, `demo_stage` asks the world. Not here: starting the sandbox (`demo`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pawl.api.reasons import ConditionType, Reason
 from pawl.cli import demo_manifests as manifests
 from pawl.cli.demo_checks import Check, expect, until
 from pawl.cli.demo_stage import ROUND, seen
-from pawl.cli.demo_story import Act, Step, Story
+from pawl.cli.demo_story import Story
 from pawl.cluster.leaserecord import Record
 from pawl.cluster.ledgers import name_for
 
@@ -251,64 +251,3 @@ async def used_nonce(story: Story) -> str:
     refused = said is not None and said.reason == Reason.NONCE_USED and same(found.status.selection, story.held)
     expect(refused, f"{kind.value} with {Reason.NONCE_USED.value}", seen(found))
     return f"the same nonce against {FOURTH}: {kind.value}: {said.message if said else ''}"
-
-
-OPENING: Final = Act(
-    "A control plane, a registry, two replicas",
-    "A real kube-apiserver with its etcd and a real registry start on this machine, then Pawl as a user runs it.",
-    "one of two replicas leads by a Lease",
-    (
-        Step("put a proxy in front of the registry", proxy),
-        Step("apply the CRDs", definitions),
-        Step("start two replicas and wait for a leader", replicas),
-    ),
-)
-
-ACTS: Final = (
-    Act(
-        "Images are pushed, a policy selects",
-        "Two versions of an image are pushed; an ImagePolicy asks for the greatest semantic version.",
-        "the greatest version, by the digest that was pushed",
-        (
-            Step(f"push {FIRST} and {SECOND}", images),
-            Step("apply the policy", policy),
-            Step("wait for a selection", first_selection),
-        ),
-    ),
-    Act(
-        "A newer tag advances it",
-        "A third version is pushed and the annotation reconcile.pawl.dev/requestedAt asks for a run now.",
-        "what is greater and exists is selected, within seconds",
-        (Step(f"push {THIRD}", third_image), Step("ask for a run", advanced)),
-    ),
-    Act(
-        "The leader dies, the registry answers half",
-        "The worst hour: the replica that knew the list is gone, and the one that follows reads a short one.",
-        "failover in time; negative facts never act",
-        (
-            Step("tell the registry to answer half", half_list),
-            Step("kill the leader with -9", kill_leader),
-            Step("wait for the other replica (a Lease lasts 15 s)", takeover),
-            Step("wait until it has read the short list", held_in_the_dark),
-            Step("let the registry answer whole", whole_again),
-        ),
-    ),
-    Act(
-        "Somebody writes an older selection",
-        "kubectl patch --subresource=status, with every right there is, puts the first selection back.",
-        "the API server itself guards the selection",
-        (Step("write the older selection", stale_writer), Step("look at the selection", unmoved)),
-    ),
-    Act(
-        "An approved way back, once",
-        "spec.rollback names what is taken back, what it goes to by digest, and a nonce that serves once.",
-        "one rollback, by consent; a replay does nothing",
-        (
-            Step(f"roll back from {THIRD} to {SECOND}", roll_back),
-            Step(f"look whether {THIRD} returns", stays_out),
-            Step(f"push {FOURTH}", fourth_image),
-            Step("apply the same rollback again", replay),
-            Step("use its nonce once more", used_nonce),
-        ),
-    ),
-)

@@ -15,8 +15,8 @@ from tests.unit.cli.policies import selection
 from pawl.api.errors import ApiUnavailable
 from pawl.api.imagepolicy import ImagePolicy, Selection
 from pawl.cli import demo_manifests as manifests
-from pawl.cli.demo_acts import ACTS, OPENING
 from pawl.cli.demo_checks import Check, CheckFailedError, expect, until
+from pawl.cli.demo_program import ACTS, OPENING
 from pawl.cli.demo_proxy import application, first_half
 from pawl.cli.demo_screen import Screen
 from pawl.cli.demo_story import Act, Teller
