@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,7 +27,7 @@ from pawl.controllers.store import PolicyStore, Row, read_policy, requested_at
 from pawl.controllers.tally import Tally
 from pawl.decide.durations import parse_duration
 from pawl.decide.facts import Subject
-from pawl.decide.memory import from_ledger, from_status, join
+from pawl.decide.memory import Memory, from_ledger, from_status, join
 from pawl.decide.policy import Decision, decide, decide_without_rules
 from pawl.decide.shortlist import Rules, compile_rules
 
@@ -149,7 +149,11 @@ class ImagePolicyController:
 
     async def _look(self, look: _Look) -> float:
         policy = look.policy
-        subject = await self._subject(look)
+        try:
+            subject = await self._subject(look)
+        except Stalled as stalled:
+            await self._report_blind(look, stalled)
+            raise
         if policy.spec.suspend:
             decision = decide_without_rules(subject, None)
             await self._report(look, decision, None)
@@ -175,11 +179,15 @@ class ImagePolicyController:
         if look.audit:
             self._parts.ledgers.forget(look.key)
         ledger = await self._parts.ledgers.read(look.key)
+        return self._subject_with(look, join(from_status(policy.status), from_ledger(ledger)))
+
+    def _subject_with(self, look: _Look, memory: Memory) -> Subject:
+        policy = look.policy
         return Subject(
             spec=policy.spec,
             status=policy.status,
             generation=policy.metadata.generation,
-            memory=join(from_status(policy.status), from_ledger(ledger)),
+            memory=memory,
             now=self._parts.now(),
             who=self._parts.who,
             requested_at=requested_at(policy),
@@ -202,6 +210,11 @@ class ImagePolicyController:
         if errand.audit:
             progress.audit_at = look.now + AUDIT_EVERY * look.interval
         return gathered
+
+    async def _report_blind(self, look: _Look, stalled: Stalled) -> None:
+        """Say why the ledger could not be read. Without it nothing moves, and it is not written over either."""
+        subject = self._subject_with(look, from_status(look.policy.status))
+        await self._report(look, replace(decide_without_rules(subject, stalled), memory=Memory()), stalled)
 
     async def _report(self, look: _Look, decision: Decision, failure: Outcome | None) -> None:
         await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)

@@ -31,8 +31,10 @@ class LedgerBook:
         known = self._known.get(key)
         if known is None:
             known = await self._fetch(key)
-            self._known[key] = known
-        return _parse(key, known.text)
+        # What cannot be read is not kept: the user may mend it at any time.
+        ledger = _parse(key, known.text)
+        self._known[key] = known
+        return ledger
 
     async def _fetch(self, key: Key) -> Stored:
         try:
