@@ -19,21 +19,31 @@ M = TypeVar("M", bound=BaseModel)
 
 FILE_BYTES: Final = 16 * 1024 * 1024
 FAULTS_SHOWN: Final = 3
+DEPTH: Final = 100
 
 
 def read_objects(source: str) -> list[Mapping[str, object]]:
     """Read every object of a YAML or JSON file (`-`: standard input). Raises InputError."""
+    text = _read(source)
     try:
-        documents = list(yaml.load_all(_read(source), Loader=_loader()))
+        _refuse_depth(text, source)
+        documents = list(yaml.load_all(text, Loader=_loader()))
     except yaml.YAMLError as error:
         raise InputError(f"{source} is no YAML: {' '.join(str(error).split())[:300]}") from error
-    except RecursionError as error:
-        raise InputError(f"{source} is nested too deeply") from error
     objects = [document for document in documents if document is not None]
     wrong = next((document for document in objects if not isinstance(document, Mapping)), None)
     if wrong is not None:
         raise InputError(f"{source} holds a {type(wrong).__name__} where an object is expected")
     return objects
+
+
+def _refuse_depth(text: str, source: str) -> None:
+    """Walk the events first: the loader in C builds nested nodes by recursion and would end the process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_loader()):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEPTH:
+            raise InputError(f"{source} is nested deeper than {DEPTH} levels")
 
 
 def _loader() -> type[yaml.SafeLoader]:

@@ -41,7 +41,8 @@ LiveReader = Callable[[str, Repository, float], Awaitable[Sequence[LiveImage]]]
 class Errand:
     """What one reconcile wants to know. Times in monotonic seconds.
 
-    `known_revision`: a list of this revision brings nothing new. `seen_revision`: what the scan before saw.
+    `known_revision`: a list of this revision brings nothing new. `seen_revision`: what the scan before saw, begun at
+    `seen_at`.
     """
 
     namespace: str
@@ -50,6 +51,7 @@ class Errand:
     not_before: float
     known_revision: str | None = None
     seen_revision: str | None = None
+    seen_at: float = 0.0
     audit: bool = False
 
 
@@ -205,6 +207,7 @@ class _Inquiry:
         """With the digest strategy one manifest is all there is to see."""
         held = self.errand.subject.memory.selection
         held = held if held is not None and held.tag == tag else None
+        notes.scanned_at = asyncio.get_running_loop().time()
         now = await (self._pointed(tag, held.digest) if held else self.lookup(tag))
         key = self.errand.rules.key(tag)
         found = (Candidate(tag, key),) if now.found and isinstance(key, str) else ()
@@ -225,7 +228,7 @@ class _Inquiry:
             return
         blocked = frozenset(errand.subject.spec.blocked) | frozenset(errand.subject.memory.blocked)
         best = await _best(errand.rules, result.tags, blocked)
-        confirmed = result.revision == errand.seen_revision
+        confirmed = result.revision == errand.seen_revision and result.started_at > errand.seen_at
         notes.scan = Scan(result.revision, result.count, result.complete, self._with_pending(best, blocked), confirmed)
 
     def _with_pending(self, best: tuple[Candidate, ...], blocked: frozenset[str]) -> tuple[Candidate, ...]:

@@ -140,9 +140,13 @@ class ImagePolicyController:
         policy = read_policy(row.raw)
         progress, now = self._progress.get(key), asyncio.get_running_loop().time()
         interval = _interval(policy)
+        if progress is not None and progress.uid != policy.metadata.uid:
+            # Another policy of the same name: its ledger may have been deleted on purpose (`pawl forget`).
+            self._forget(key)
+            progress = None
         if progress is None:
             # Spread the audits of a thousand policies over their intervals, or a failover would ask for all at once.
-            progress = Progress(audit_at=now + self._parts.jitter() * AUDIT_EVERY * interval)
+            progress = Progress(uid=policy.metadata.uid, audit_at=now + self._parts.jitter() * AUDIT_EVERY * interval)
             self._progress[key] = progress
         progress.interval = interval
         return _Look(key, row, policy, progress, interval, now)
@@ -202,6 +206,7 @@ class ImagePolicyController:
             not_before=look.not_before,
             known_revision=look.known_revision,
             seen_revision=progress.revision,
+            seen_at=progress.scanned_at,
             audit=look.audit,
         )
         gathered = await self._parts.gatherer.gather(errand)

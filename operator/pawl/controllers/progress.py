@@ -19,6 +19,7 @@ class Progress:
     """Times in monotonic seconds. `version`: the resource as it was when nothing was left to do."""
 
     version: int = 0
+    uid: str = ""
     revision: str | None = None
     quiet: bool = False
     scanned_at: float = 0.0
@@ -28,4 +29,4 @@ class Progress:
     def fresh_from(self, interval: float, now: float) -> float:
         """Return since when a scan must have been begun to serve a look that nobody asked for."""
         due = self.scanned_at + FRESH * interval
-        return due if due <= now else self.scanned_at
+        return max(due, now - interval) if due <= now else self.scanned_at

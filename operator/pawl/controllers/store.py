@@ -22,11 +22,15 @@ from pawl.controllers.queue import Key
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-class _Meta(msgspec.Struct):
+class _Meta(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """What is kept of the metadata: managedFields and foreign annotations are more than half of an object."""
+
     name: str
     namespace: str = ""
-    resource_version: str = msgspec.field(name="resourceVersion", default="")
+    uid: str = ""
     generation: int = 0
+    resource_version: str = ""
+    deletion_timestamp: str | None = None
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -34,12 +38,19 @@ class _Spec(msgspec.Struct):
     image: str = ""
 
 
-class _Head(msgspec.Struct):
+class _Narrow(msgspec.Struct, omit_defaults=True, rename="camel"):
+    """What is kept of a resource: spec and status as they came."""
+
     metadata: _Meta
-    spec: _Spec
+    spec: msgspec.Raw
+    api_version: str = ""
+    kind: str = ""
+    status: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-_HEAD: Final = msgspec.json.Decoder(_Head)
+_NARROW: Final = msgspec.json.Decoder(_Narrow)
+_SPEC: Final = msgspec.json.Decoder(_Spec)
+_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +79,34 @@ class PolicyStore:
     @staticmethod
     def key_of(raw: bytes) -> Key:
         """Return the key of a resource."""
-        meta = _HEAD.decode(raw).metadata
-        return Key("ImagePolicy", meta.namespace, meta.name)
+        return _key(_NARROW.decode(raw))
 
     def is_news(self, raw: bytes) -> bool:
         """Whether a resource is newer than what is known."""
-        return _number(_HEAD.decode(raw).metadata.resource_version) > self.version(self.key_of(raw))
+        found = _NARROW.decode(raw)
+        return _number(found.metadata.resource_version) > self.version(_key(found))
 
     def offer(self, body: Mapping[str, object] | bytes, *, asked_at: float) -> Key | None:
         """Keep a resource if it is newer than what is known, and return its key; None where it is not news."""
-        raw = body if isinstance(body, bytes) else _ENCODER.encode(body)
-        head = _HEAD.decode(raw)
-        key = Key("ImagePolicy", head.metadata.namespace, head.metadata.name)
-        version, known = _number(head.metadata.resource_version), self._rows.get(key)
-        if known is not None and known.version >= version:
+        found = _NARROW.decode(body if isinstance(body, bytes) else _ENCODER.encode(body))
+        key = _key(found)
+        if key in self._rows and self.version(key) >= _number(found.metadata.resource_version):
             return None
-        lane = self._lane_of_image(head.spec.image)
-        self._rows[key] = Row(raw, version, lane, asked_at)
+        self._rows[key] = self._row(found, asked_at)
         return key
 
     def keep(self, raw: bytes, *, asked_at: float) -> None:
         """Keep the answer to a write of our own: it is news for nobody, also where its event came first."""
-        key, version = self.key_of(raw), _number(_HEAD.decode(raw).metadata.resource_version)
-        known = self._rows.get(key)
-        if known is None or known.version <= version:
-            lane = known.lane if known else self._lane_of_image(_HEAD.decode(raw).spec.image)
-            self._rows[key] = Row(raw, version, lane, asked_at)
+        found = _NARROW.decode(raw)
+        key = _key(found)
+        if self.version(key) <= _number(found.metadata.resource_version):
+            self._rows[key] = self._row(found, asked_at)
+
+    def _row(self, found: _Narrow, asked_at: float) -> Row:
+        meta = found.metadata
+        meta.annotations = {name: meta.annotations[name] for name in _OURS if name in meta.annotations}
+        lane = self._lane_of_image(_SPEC.decode(found.spec).image)
+        return Row(_ENCODER.encode(found), _number(meta.resource_version), lane, asked_at)
 
     def drop(self, key: Key) -> None:
         """Forget a resource that was deleted."""
@@ -112,6 +125,10 @@ class PolicyStore:
         """Return the registry host of a policy: the queue shares its places out by host."""
         row = self._rows.get(key)
         return row.lane if row else ""
+
+
+def _key(found: _Narrow) -> Key:
+    return Key("ImagePolicy", found.metadata.namespace, found.metadata.name)
 
 
 def read_policy(raw: bytes) -> ImagePolicy:

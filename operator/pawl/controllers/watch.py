@@ -95,7 +95,9 @@ def _settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
-    settings.watching.chunk_size = 500
+    # kopf decodes a chunk in one piece and gives every object a task that lives on: small chunks, short lives.
+    settings.watching.chunk_size = 100
+    settings.queueing.idle_timeout = 0.2
     settings.watching.server_timeout = 300
     settings.execution.max_workers = 4
     settings.networking.error_backoffs = (1, 2, 4, 8)
