@@ -212,7 +212,8 @@ class _Inquiry:
         key = self.errand.rules.key(tag)
         found = (Candidate(tag, key),) if now.found and isinstance(key, str) else ()
         notes.lookups[tag] = now
-        notes.scan = Scan(now.digest, len(found), complete=True, candidates=found)
+        revision = now.digest.rpartition(":")[2]  # as long as the hash of a list
+        notes.scan = Scan(revision, len(found), complete=True, candidates=found)
         if held is not None:
             served = True if now.found and now.digest == held.digest else await self._served(held.digest)
             notes.selected = Selected(listed=now.found, tag_now=now, served=served)
