@@ -19,8 +19,8 @@ from pawl.decide.findings import find, unknown
 from pawl.decide.memory import Memory, label, rank
 from pawl.decide.moves import decide_move
 
-QUIET: Final = frozenset({ConditionType.BOOTSTRAPPED, ConditionType.ROLLBACK_ACTIVE, ConditionType.RECONCILING})
-"""Conditions whose coming is told by another notice, or by none."""
+TOLD: Final = (OPTIONAL | {ConditionType.STALLED}) - {ConditionType.ROLLBACK_ACTIVE, ConditionType.SCAN_COMPLETE}
+"""Conditions whose coming is worth a notice; a rollback is told by its move."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def _notices(subject: Subject, status: ImagePolicyStatus, *, moved: bool) -> tup
     for condition in status.conditions:
         kind = ConditionType(condition.type)
         new = condition.status == "True" and condition.type not in before
-        if new and kind in OPTIONAL | {ConditionType.STALLED} - QUIET and kind is not ConditionType.SCAN_COMPLETE:
+        if new and kind in TOLD:
             notices.append(Notice(kind is not ConditionType.PENDING, condition.reason, condition.message))
     return tuple(notices)
 

@@ -46,7 +46,8 @@ def _stale(wish: Rollback, held: Selection) -> Finding | None:
     wrong_digest = wish.from_.digest is not None and wish.from_.digest != held.digest
     if wish.from_.tag == held.tag and not wrong_digest:
         return None
-    text = f"rollback {wish.nonce} takes back {wish.from_.tag}, but {label(held)} is selected; name it in `from`"
+    named = f"{wish.from_.tag}@{wish.from_.digest}" if wrong_digest else wish.from_.tag
+    text = f"rollback {wish.nonce} takes back {named}, but {label(held)} is selected; name it in `from`"
     return _refuse(Reason.STALE_FROM, text)
 
 
