@@ -184,9 +184,15 @@ class Shop:
         """Wait for a status; the policy that has it."""
         end = time.monotonic() + seconds
         while not wanted(policy := self.read(name)):
-            assert time.monotonic() < end, f"after {seconds:g} s: {json.dumps(policy, indent=1)}"
+            assert time.monotonic() < end, f"after {seconds:g} s: {json.dumps(policy['status'])}\n{self._told(name)}"
             await asyncio.sleep(POLL)
         return policy
+
+    def _told(self, name: str) -> str:
+        """What the operator said of a policy, and what went wrong in it, for a test that fails."""
+        of = f"{self.namespace}/{name}"
+        lines = [line for line in self.operator.lines() if of in str(line) or line["level"] == "error"]
+        return "\n".join(json.dumps(line)[:600] for line in lines[-8:])
 
     async def tag(self, tag: str, name: str = "web", seconds: float = 20.0) -> Json:
         """Wait until a tag is selected; the selection."""
