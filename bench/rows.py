@@ -15,7 +15,7 @@ HEAD = """# Benchmarks
 
 `make bench ARGS=--write` wrote this page. Figures of one run; two cores are shared by operator, API server, etcd and
 registry. A bound is what we set out for; a missed one is said to be missed. The peer is the best one measured the same
-way on such a machine (DESIGN of this project's issue): another run, so a hint and no proof.
+way on such a machine: another run, so a hint and no proof.
 
 """
 

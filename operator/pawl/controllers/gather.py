@@ -255,7 +255,7 @@ class _Inquiry:
         return (await self.lookup(digest)).found if digest else None
 
     async def _pointed(self, tag: str, digest: str) -> Lookup:
-        """Ask what a tag points at. HEAD may say "as before"; another digest is hashed from the bytes (DESIGN §3.1)."""
+        """Ask what a tag points at. HEAD may say "as before"; another digest is hashed from the bytes (ratchet §6)."""
         key = (self.access.fingerprint, self.path, tag, digest)
         return await self.shared.get(key, self.errand.not_before, lambda: self._head(tag, digest))
 

@@ -1,6 +1,6 @@
 """What runs: the images of a namespace's Pods, read only where a policy starts without memory.
 
-The live floor of DESIGN §3.1: a policy that lost status and ledger starts no lower than what its Pods run. Pods count
+The live floor of ratchet.md §4: a policy that lost status and ledger starts no lower than what its Pods run. Pods count
 by image repository. Neighbours: `gather` asks. Not here: watching Pods.
 """
 

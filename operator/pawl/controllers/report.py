@@ -1,6 +1,6 @@
 """Report: ledger first, then status, each only if it says something new, each guarded by version and Lease.
 
-The order matters: a crash between the two leaves the greater copy in the ledger, and the join finds it (DESIGN §3.1).
+The order matters: a crash between the two leaves the greater copy in the ledger, and the join finds it (ratchet.md §4).
 Neighbours: `ledgerbook` and `cluster.client` write, `imagepolicy` calls. Not here: decisions.
 """
 

@@ -1,7 +1,7 @@
 """kopf's part: it watches our own kinds and puts keys into the queue. Its only place in Pawl.
 
 Only `on.event` handlers that return None: every other kind of handler writes annotations or finalizers
-(study kopf §3). What an event says is kept as bytes in the store; what happened is not looked at.
+(docs/design/decisions.md). What an event says is kept as bytes in the store; what happened is not looked at.
 Neighbours: `store` keeps, `queue` runs. Not here: peering (the Lease decides who acts), decisions.
 """
 
@@ -90,7 +90,7 @@ class Watch:
 
 
 def _settings() -> kopf.OperatorSettings:
-    """Settings for a watcher that never writes (study kopf §12); times in seconds."""
+    """Settings for a watcher that never writes; times in seconds."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True

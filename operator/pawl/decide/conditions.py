@@ -77,7 +77,7 @@ def _kstatus(subject: Subject, verdict: Verdict) -> Iterable[Finding]:
 
 
 def _ready(subject: Subject, verdict: Verdict) -> Finding:
-    """Ready is True while a valid selection is held, also when scans fail; never True without one (DESIGN §3.1)."""
+    """Ready is True while a valid selection is held, also when scans fail; never True without one (ratchet.md §8)."""
     if verdict.selection is not None:
         reason = Reason.SUSPENDED if subject.spec.suspend else Reason.SELECTED
         return Finding(ConditionType.READY, reason, f"{label(verdict.selection)} is selected")

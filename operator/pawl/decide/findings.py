@@ -17,7 +17,7 @@ from pawl.decide.shortlist import Rejection
 from pawl.decide.why import Why
 
 SHRINK_LIMIT = 0.8
-"""A complete list with fewer than this share of the tags known before is suspect (study policy §5.3)."""
+"""A complete list with fewer than this share of the tags known before is suspect."""
 
 Check = Callable[[Facts], Finding | None]
 

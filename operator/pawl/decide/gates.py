@@ -1,6 +1,6 @@
 """What a candidate must pass before it is selected: minimum age and approval.
 
-The age counts from our own first sight, kept in `status.pending`; what is unknown waits (DESIGN §3.1).
+The age counts from our own first sight, kept in `status.pending`; what is unknown waits (ratchet.md §7).
 Neighbours: `decide.moves` asks. Not here: platforms, which decide whether a tag is a candidate at all.
 """
 

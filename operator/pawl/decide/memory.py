@@ -1,6 +1,7 @@
 """What a policy remembers: the join of its status and its ledger, and how a move changes it.
 
-The join takes the greater (epoch, sequence) and unions the rest, so failover, retry and restore commute (DESIGN §3.1).
+The join takes the greater (epoch, sequence) and unions the rest, so failover, retry and restore commute
+(ratchet.md §3).
 Neighbours: `decide.moves` proposes moves; `api.ledger` is the stored form. Not here: whether a move is right.
 """
 

@@ -1,6 +1,6 @@
 """How a selection may change: an ordered list of named steps, each proposing a move or saying why there is none.
 
-The law: positive facts may advance a selection, negative facts never act (DESIGN §3.1). A move is a new memory; a step
+The law: positive facts may advance a selection, negative facts never act (ratchet.md). A move is a new memory; a step
 that `settles` ends the list, because nothing below it may act while it holds.
 Neighbours: `decide.gates` judges waiting candidates, `decide.rollback` the way back, `decide.findings` describes what
 is held. Not here: conditions and status.
@@ -57,7 +57,7 @@ def pinned(facts: Facts) -> Ruling:
 
 
 def ordering(facts: Facts) -> Ruling:
-    """A changed ordering holds until it is accepted by its fingerprint; then a new epoch starts (DESIGN §3.1)."""
+    """A changed ordering holds until it is accepted by its fingerprint; then a new epoch starts (ratchet.md)."""
     held = facts.selection
     if held is None or held.ordering == facts.rules.ordering.fingerprint:
         return Ruling()
@@ -84,7 +84,7 @@ def advance(facts: Facts) -> Ruling:
 
 
 def follow(facts: Facts) -> Ruling:
-    """Take a digest that the selected tag never had. A digest it had before is a step back (DESIGN §3.1)."""
+    """Take a digest that the selected tag never had. A digest it had before is a step back (ratchet.md)."""
     held, now = facts.selection, facts.selected.tag_now
     if held is None or now is None or not now.found or now.digest == held.digest or not _may_follow(facts):
         return Ruling()

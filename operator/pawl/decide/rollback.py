@@ -1,4 +1,4 @@
-"""The way back: one step, as compare-and-set, never twice (DESIGN §3.1, study policy §5.5).
+"""The way back: one step, as compare-and-set, never twice (ratchet.md §5).
 
 A rollback applies only if `from` is the current selection and its nonce was never used by this policy, so one that lies
 in Git for months cannot fire again. Neighbours: `decide.moves` runs this step first.

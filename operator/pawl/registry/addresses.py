@@ -37,7 +37,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 @dataclass(frozen=True)
 class NetworkPolicy:
-    """What this process may dial (DESIGN, section 4).
+    """What this process may dial (ratchet.md §9).
 
     Attributes:
         deny_loopback: refuse loopback addresses; True in a Pod, where they are the Pod's own containers.

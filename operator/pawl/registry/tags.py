@@ -1,7 +1,7 @@
 """Reading a whole tag list, page by page, within bounds.
 
 A list is whole or it is an error: any page that fails fails the scan, because half a list looks like deleted tags.
-Registries differ (policy study, section 4): some ignore `n` and send all, some cap pages, cursors may be opaque, some
+Registries differ: some ignore `n` and send all, some cap pages, cursors may be opaque, some
 answer 404 to a `last` of one's own making. So a page asks for 1,000 and the next URL is the one the registry wrote,
 checked.
 Neighbours: `client.list_tags` is the door, `scans` shares its results. Not here: which tags are any good.

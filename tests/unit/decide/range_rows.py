@@ -1,7 +1,7 @@
 """What ranges admit and refuse: one row a range, admitted versions before the bar, refused ones after it.
 
 Facts gathered from the documented behaviour of Masterminds/semver v3 and of npm's ranges; where the two differ the
-row follows DESIGN section 3.1. A leading v and blanks belong to the text under test.
+row follows docs/design/ratchet.md. A leading v and blanks belong to the text under test.
 """
 
 from __future__ import annotations

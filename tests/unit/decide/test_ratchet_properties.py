@@ -1,6 +1,6 @@
 """Nothing goes back: random histories of scans, truncations, crashes, restores, stale writers and spec edits.
 
-The oracle is the invariant itself (DESIGN §3.1), written without the code under test: within an epoch the key never
+The oracle is the invariant itself (ratchet.md), written without the code under test: within an epoch the key never
 falls, epoch and sequence never fall, a changed image has a greater sequence, a selection is never removed.
 """
 
