@@ -80,7 +80,9 @@ async def build(settings: Settings) -> Replica:
     """Make all parts; nothing is sent yet. Raises InputError where no credentials for a cluster are found."""
     owners, identity = _Gauges(), new_identity()
     metrics = Metrics(owners.gauges())
-    cluster = await Cluster.connect(settings.kubeconfig, Options(observe=metrics.api_request))
+    cluster = await Cluster.connect(
+        settings.kubeconfig, Options(observe=metrics.api_request, concurrency=settings.connections)
+    )
     owners.tally = Tally(metrics)
     store = PolicyStore(lane_of)
     owners.queue = WorkQueue(_queue_settings(settings, store, metrics))

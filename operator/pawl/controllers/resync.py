@@ -8,13 +8,12 @@ Neighbours: `watch` is what is checked, `store` what is healed. Not here: decisi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-import msgspec
 import structlog
 
-from pawl.api.errors import ClusterError
+from pawl.api.errors import ClusterError, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import IMAGE_POLICIES
 from pawl.controllers.queue import Key
@@ -29,13 +28,6 @@ POLL: Final = 0.2
 """Seconds between two looks whether the first listing is through."""
 
 log = structlog.get_logger(__name__)
-
-
-class _Items(msgspec.Struct):
-    items: list[msgspec.Raw]
-
-
-_ITEMS: Final = msgspec.json.Decoder(_Items)
 
 
 class Resync:
@@ -77,11 +69,11 @@ class Resync:
         while True:
             listed = await self._list_patiently()
             for _ in range(20):
-                if not any(self._store.is_news(raw) for raw in listed.values()):
+                if not self._unknown(listed):
                     return
                 await asyncio.sleep(poll)
 
-    async def _list_patiently(self) -> dict[Key, bytes]:
+    async def _list_patiently(self) -> Mapping[Key, int]:
         while True:
             try:
                 return await self._list()
@@ -94,24 +86,33 @@ class Resync:
         known = {key: self._store.row(key) for key in self._store}
         listed = await self._list()
         await asyncio.sleep(grace)
-        now = asyncio.get_running_loop().time()
-        keys = {key: raw for key, raw in listed.items() if self._store.is_news(raw)}
+        missed = self._unknown(listed)
         gone = [key for key in set(known) - set(listed) if self._store.row(key) is known[key]]
-        for key, raw in keys.items():
-            self._store.offer(raw, asked_at=now)
-            self._wake(key)
+        for key in missed:
+            await self._heal(key)
         for key in gone:
             self._store.drop(key)
             self._wake(key)
-        if keys or gone:
-            log.warning("the watch missed events", changed=len(keys), deleted=len(gone))
-        return len(keys) + len(gone)
+        if missed or gone:
+            log.warning("the watch missed events", changed=len(missed), deleted=len(gone))
+        return len(missed) + len(gone)
 
-    async def _list(self) -> dict[Key, bytes]:
-        found: dict[Key, bytes] = {}
+    def _unknown(self, listed: Mapping[Key, int]) -> list[Key]:
+        return [key for key, version in listed.items() if self._store.version(key) < version]
+
+    async def _heal(self, key: Key) -> None:
+        try:
+            raw = await self._cluster.get(IMAGE_POLICIES, key.namespace, key.name)
+        except NotFound:
+            self._store.drop(key)
+        else:
+            self._store.offer(raw, asked_at=asyncio.get_running_loop().time())
+        self._wake(key)
+
+    async def _list(self) -> Mapping[Key, int]:
+        """List names and versions; whole objects of a thousand policies would stay in memory as fragments."""
+        found: dict[Key, int] = {}
         for namespace in self._namespaces:
-            async for page in self._cluster.list_pages(IMAGE_POLICIES, namespace):
-                for raw in _ITEMS.decode(page).items:
-                    body = bytes(raw)
-                    found[self._store.key_of(body)] = body
+            async for page in self._cluster.list_pages(IMAGE_POLICIES, namespace, metadata_only=True):
+                found.update(self._store.versions(page))
         return found

@@ -35,6 +35,8 @@ class Settings:
     """Policies reconciled at once."""
     workers_per_host: int = 16
     """Of these, at most so many for one registry: a slow host must not take all places."""
+    connections: int = 16
+    """Requests to the API server at once; each connection costs a quarter of a MiB for TLS."""
     lease: Timing = field(default_factory=Timing)
     """Times of the election."""
     resync: float = 300.0

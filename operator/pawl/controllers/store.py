@@ -48,6 +48,15 @@ class _Narrow(msgspec.Struct, omit_defaults=True, rename="camel"):
     status: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _Item(msgspec.Struct):
+    metadata: _Meta
+
+
+class _Page(msgspec.Struct):
+    items: list[_Item]
+
+
+_PAGE: Final = msgspec.json.Decoder(_Page)
 _NARROW: Final = msgspec.json.Decoder(_Narrow)
 _SPEC: Final = msgspec.json.Decoder(_Spec)
 _OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX)
@@ -77,19 +86,15 @@ class PolicyStore:
         return iter(tuple(self._rows))
 
     @staticmethod
-    def key_of(raw: bytes) -> Key:
-        """Return the key of a resource."""
-        return _key(_NARROW.decode(raw))
-
-    def is_news(self, raw: bytes) -> bool:
-        """Whether a resource is newer than what is known."""
-        found = _NARROW.decode(raw)
-        return _number(found.metadata.resource_version) > self.version(_key(found))
+    def versions(page: bytes) -> dict[Key, int]:
+        """Return key and resourceVersion of each object of a list."""
+        metas = (item.metadata for item in _PAGE.decode(page).items)
+        return {_key(meta): _number(meta.resource_version) for meta in metas}
 
     def offer(self, body: Mapping[str, object] | bytes, *, asked_at: float) -> Key | None:
         """Keep a resource if it is newer than what is known, and return its key; None where it is not news."""
         found = _NARROW.decode(body if isinstance(body, bytes) else _ENCODER.encode(body))
-        key = _key(found)
+        key = _key(found.metadata)
         if key in self._rows and self.version(key) >= _number(found.metadata.resource_version):
             return None
         self._rows[key] = self._row(found, asked_at)
@@ -98,7 +103,7 @@ class PolicyStore:
     def keep(self, raw: bytes, *, asked_at: float) -> None:
         """Keep the answer to a write of our own: it is news for nobody, also where its event came first."""
         found = _NARROW.decode(raw)
-        key = _key(found)
+        key = _key(found.metadata)
         if self.version(key) <= _number(found.metadata.resource_version):
             self._rows[key] = self._row(found, asked_at)
 
@@ -127,8 +132,8 @@ class PolicyStore:
         return row.lane if row else ""
 
 
-def _key(found: _Narrow) -> Key:
-    return Key("ImagePolicy", found.metadata.namespace, found.metadata.name)
+def _key(meta: _Meta) -> Key:
+    return Key("ImagePolicy", meta.namespace, meta.name)
 
 
 def read_policy(raw: bytes) -> ImagePolicy:
