@@ -48,7 +48,7 @@ class _Pod(msgspec.Struct):
 
 
 class _Pods(msgspec.Struct):
-    items: list[_Pod]
+    items: list[_Pod] | None
 
 
 _PODS: Final = msgspec.json.Decoder(_Pods)
@@ -72,7 +72,7 @@ class LiveImages:
     async def _list(self, namespace: str) -> Images:
         images: dict[Repository, dict[LiveImage, None]] = {}
         async for page in self._cluster.list_pages(PODS, namespace):
-            for pod in _PODS.decode(page).items:
+            for pod in _PODS.decode(page).items or ():
                 for repository, image in running(pod):
                     images.setdefault(repository, {})[image] = None
         return {repository: tuple(found) for repository, found in images.items()}

@@ -53,7 +53,7 @@ class _Item(msgspec.Struct):
 
 
 class _Page(msgspec.Struct):
-    items: list[_Item]
+    items: list[_Item] | None = None  # Go writes an empty list as null
 
 
 _PAGE: Final = msgspec.json.Decoder(_Page)
@@ -88,7 +88,7 @@ class PolicyStore:
     @staticmethod
     def versions(page: bytes) -> dict[Key, int]:
         """Return key and resourceVersion of each object of a list."""
-        metas = (item.metadata for item in _PAGE.decode(page).items)
+        metas = (item.metadata for item in _PAGE.decode(page).items or ())
         return {_key(meta): _number(meta.resource_version) for meta in metas}
 
     def offer(self, body: Mapping[str, object] | bytes, *, asked_at: float) -> Key | None:
@@ -101,10 +101,13 @@ class PolicyStore:
         return key
 
     def keep(self, raw: bytes, *, asked_at: float) -> None:
-        """Keep the answer to a write of our own: it is news for nobody, also where its event came first."""
+        """Keep the answer to a write of our own: it is news for nobody, also where its event came first.
+
+        One that was deleted before the answer came stays deleted.
+        """
         found = _NARROW.decode(raw)
         key = _key(found.metadata)
-        if self.version(key) <= _number(found.metadata.resource_version):
+        if key in self._rows and self.version(key) <= _number(found.metadata.resource_version):
             self._rows[key] = self._row(found, asked_at)
 
     def _row(self, found: _Narrow, asked_at: float) -> Row:
