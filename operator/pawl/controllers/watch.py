@@ -100,6 +100,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.queueing.idle_timeout = 0.2
     settings.watching.server_timeout = 300
     settings.execution.max_workers = 4
-    settings.networking.error_backoffs = (1, 2, 4, 8)
+    # After the last one kopf gives up and the replica ends: an API server may well be away for minutes.
+    settings.networking.error_backoffs = (1, 2, 4, 8, *(10,) * 60)
     settings.process.ultimate_exiting_timeout = 25
     return settings
