@@ -6,17 +6,15 @@ Exit codes: 0 selected or held, 3 nothing selectable, 2 bad input. Neighbours: `
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import click
 
 from pawl.api.errors import InputError, Stalled
 from pawl.api.imagepolicy import ImagePolicy
-from pawl.cli.inputs import read_objects, validate
+from pawl.cli.inputs import read_bytes, read_objects, validate
 from pawl.decide.offline import Choice
 from pawl.decide.offline import choose as decide_offline
 
@@ -49,16 +47,7 @@ def read_policy(source: str) -> ImagePolicy:
 
 def read_tags(source: str) -> list[str]:
     """Read tags, one a line; blank lines are left out. Raises InputError."""
-    try:
-        if source == "-":
-            data = sys.stdin.buffer.read(TAG_BYTES + 1)
-        else:
-            with Path(source).open("rb") as file:
-                data = file.read(TAG_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read tags from {source}: {error.strerror}") from error
-    if len(data) > TAG_BYTES:
-        raise InputError(f"{source} is larger than {TAG_BYTES >> 20} MiB; give a shorter list")
+    data = read_bytes(source, TAG_BYTES)
     lines = data.decode(errors="replace").splitlines()
     return [tag for tag in (line.strip() for line in lines) if tag]
 

@@ -51,19 +51,24 @@ def _loader() -> type[yaml.SafeLoader]:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def _read(source: str) -> str:
+def read_bytes(source: str, limit: int) -> bytes:
+    """Read a file, or standard input for `-`. Raises InputError where it cannot be read or is larger than `limit`."""
     try:
         if source == "-":
-            data = sys.stdin.buffer.read(FILE_BYTES + 1)
+            data = sys.stdin.buffer.read(limit + 1)
         else:
             with Path(source).open("rb") as file:
-                data = file.read(FILE_BYTES + 1)
+                data = file.read(limit + 1)
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror}") from error
-    if len(data) > FILE_BYTES:
-        raise InputError(f"{source} is larger than {FILE_BYTES >> 20} MiB")
+    if len(data) > limit:
+        raise InputError(f"{source} is larger than {limit >> 20} MiB")
+    return data
+
+
+def _read(source: str) -> str:
     try:
-        return data.decode()
+        return read_bytes(source, FILE_BYTES).decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{source} is not UTF-8 text") from error
 
