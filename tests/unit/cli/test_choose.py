@@ -159,7 +159,7 @@ def test_missing_files_are_two(tmp_path: Path) -> None:
     policy, nowhere = str(written(tmp_path)), str(tmp_path / "nowhere")
     assert pawl("choose", "-f", nowhere, "--tags", policy).code == 2
     ended = pawl("choose", "-f", policy, "--tags", nowhere)
-    assert (ended.code, "cannot read tags" in ended.err) == (2, True)
+    assert (ended.code, "cannot read " in ended.err) == (2, True)
 
 
 def test_two_policies_in_a_file_are_two(tmp_path: Path) -> None:
