@@ -135,7 +135,8 @@ def _found(errand: Errand, notes: _Notes, failure: Outcome | None) -> Gathered:
         lookups=notes.lookups,
         live=notes.live,
     )
-    return Gathered(facts, notes.scan.revision if notes.scan else None, notes.scanned_at)
+    revision = notes.scan.revision if notes.scan else errand.known_revision
+    return Gathered(facts, revision if failure is None else None, notes.scanned_at)
 
 
 def _nothing_new(errand: Errand, notes: _Notes) -> bool:

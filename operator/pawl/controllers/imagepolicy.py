@@ -20,7 +20,7 @@ from pawl.cluster.client import Cluster
 from pawl.cluster.resources import IMAGE_POLICIES
 from pawl.controllers.gather import Errand, Gathered, Gatherer
 from pawl.controllers.ledgerbook import LedgerBook
-from pawl.controllers.progress import AUDIT_EVERY, Progress
+from pawl.controllers.progress import Progress
 from pawl.controllers.queue import Key
 from pawl.controllers.report import Reporter
 from pawl.controllers.store import PolicyStore, Row, read_policy, requested_at
@@ -35,6 +35,9 @@ REREADS: Final = 4
 """How often a conflict is answered by reading again at once, before the queue's backoff takes over."""
 
 JITTER: Final = 0.1
+
+UNSETTLED: Final = frozenset({"ScanSuspect", "SelectedTagMissing", "SelectedImageGone"})
+"""Conditions with which an unchanged list is looked at in full again: what they say may end without the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,12 @@ class _Look:
     @property
     def audit(self) -> bool:
         """Whether everything is looked at again: asked for by annotation, or its time has come."""
-        return self.asked is not None or self.now >= self.progress.audit_at
+        return self.asked is not None or self.progress.audited != self.round
+
+    @property
+    def round(self) -> int:
+        """The audit round of the image now."""
+        return self.progress.round_of(self.policy.spec.image, self.now)
 
     @property
     def not_before(self) -> float:
@@ -77,7 +85,7 @@ class _Look:
     @property
     def known_revision(self) -> str | None:
         """The list that brings nothing new, if one does."""
-        settled = self.progress.quiet and not self.changed and not self.audit
+        settled = self.progress.quiet and not self.changed and self.asked is None
         return self.progress.revision if settled else None
 
     @property
@@ -145,9 +153,9 @@ class ImagePolicyController:
             self._forget(key)
             progress = None
         if progress is None:
-            # Spread the audits of a thousand policies over their intervals, or a failover would ask for all at once.
-            progress = Progress(uid=policy.metadata.uid, audit_at=now + self._parts.jitter() * AUDIT_EVERY * interval)
-            self._progress[key] = progress
+            # A failover begins no audit: a thousand policies would ask for their digests at once.
+            progress = self._progress[key] = Progress(uid=policy.metadata.uid, interval=interval)
+            progress.audited = progress.round_of(policy.spec.image, now)
         progress.interval = interval
         return _Look(key, row, policy, progress, interval, now)
 
@@ -213,7 +221,7 @@ class ImagePolicyController:
         self._parts.tally.gathered(look.key, subject, gathered)
         progress.scanned_at = gathered.scanned_at or progress.scanned_at
         if errand.audit:
-            progress.audit_at = look.now + AUDIT_EVERY * look.interval
+            progress.audited = look.round
         return gathered
 
     async def _report_blind(self, look: _Look, stalled: Stalled) -> None:
@@ -230,8 +238,8 @@ class ImagePolicyController:
         """Remember with which list nothing was left to do; what waits or failed is looked at in full next time."""
         progress = look.progress
         progress.revision = gathered.revision or progress.revision
-        suspect = any(condition.type == "ScanSuspect" for condition in decision.status.conditions)
-        progress.quiet = gathered.revision is not None and failure is None and not suspect
+        odd = any(condition.type in UNSETTLED for condition in decision.status.conditions)
+        progress.quiet = gathered.revision is not None and failure is None and not odd
         progress.quiet = progress.quiet and decision.status.pending is None
 
     def _next(self, look: _Look, wake: datetime | None = None) -> float:

@@ -5,6 +5,7 @@ Neighbours: `imagepolicy` keeps one for each policy. Not here: anything that mus
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 AUDIT_EVERY = 10
@@ -23,8 +24,14 @@ class Progress:
     revision: str | None = None
     quiet: bool = False
     scanned_at: float = 0.0
-    audit_at: float = 0.0
+    audited: int = -1
     interval: float = 300.0
+
+    def round_of(self, image: str, now: float) -> int:
+        """Return the number of the audit round: one for all policies of an image, at another time for each image."""
+        period = AUDIT_EVERY * self.interval
+        phase = zlib.crc32(image.encode()) / (1 << 32)
+        return int(now / period + phase)
 
     def fresh_from(self, interval: float, now: float) -> float:
         """Return since when a scan must have been begun to serve a look that nobody asked for."""

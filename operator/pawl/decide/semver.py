@@ -62,6 +62,9 @@ class _Rest(dict[str, str]):
     """Encoded tails by text: third number, prerelease, build metadata."""
 
     def __missing__(self, text: str) -> str:
+        if text.isdigit() and text.isascii():
+            # Most tags, and in a long list each another number: not worth a match, nor a place in the memo.
+            return natural(text) + RELEASE
         match = _REST.fullmatch(text)
         if match is None:
             raise ValueError(text)
