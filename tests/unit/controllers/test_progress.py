@@ -21,8 +21,8 @@ def test_how_old_a_scan_may_be(scanned_at: float, now: float, since: float) -> N
 
 def test_an_image_is_audited_once_in_ten_intervals_at_one_time_for_all_its_policies() -> None:
     one, other = Progress(interval=60.0), Progress(interval=60.0)
-    rounds = [one.round_of("r.example.com/web", float(now)) for now in range(0, 6000)]
-    assert rounds == [other.round_of("r.example.com/web", float(now)) for now in range(0, 6000)]
+    rounds = [one.round_of("r.example.com/web", float(now)) for now in range(6000)]
+    assert rounds == [other.round_of("r.example.com/web", float(now)) for now in range(6000)]
     assert len(set(rounds)) in {6000 // (60 * AUDIT_EVERY), 6000 // (60 * AUDIT_EVERY) + 1}
 
 
