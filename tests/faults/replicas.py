@@ -94,10 +94,13 @@ def two_writers(crew: Crew, recorder: Recorder) -> list[str]:
     """Every write that lies outside its writer's term: by somebody who did not hold it, or after a later term began."""
     terms, writes = holders(recorder, crew.namespace), crew.writes()
     faults = [f"term {term} was held by {held_by}" for term, held_by in terms.items() if len(held_by) != 1]
-    for write in writes:
-        if terms.get(write["term"]) != {write["identity"]}:
-            faults.append(f"{write['identity']} wrote in term {write['term']}, held by {terms.get(write['term'])}")
-    for before, after in pairwise(writes):
-        if after["term"] < before["term"]:
-            faults.append(f"term {after['term']} wrote after term {before['term']}: {after}")
-    return faults
+    faults += [
+        f"{write['identity']} wrote in term {write['term']}, held by {terms.get(write['term'])}"
+        for write in writes
+        if terms.get(write["term"]) != {write["identity"]}
+    ]
+    return faults + [
+        f"term {after['term']} wrote after term {before['term']}: {after}"
+        for before, after in pairwise(writes)
+        if after["term"] < before["term"]
+    ]

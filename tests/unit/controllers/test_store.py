@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pawl.api.errors import Stalled
 from pawl.controllers.queue import Key
 from pawl.controllers.store import PolicyStore, read_policy, requested_at
 
@@ -73,3 +79,57 @@ def test_lists_of_metadata_are_read_also_where_they_are_empty() -> None:
     page = msgspec.json.encode({"items": [{"metadata": body(5)["metadata"]}]})
     assert PolicyStore.versions(page) == {KEY: 5}
     assert PolicyStore.versions(b'{"kind":"PartialObjectMetadataList","items":null}') == {}
+
+
+def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
+    it = store()
+    it.offer(body(5), asked_at=1.0)
+    it.drop(KEY)
+    it.keep(msgspec.json.encode(body(6)), asked_at=1.0)
+    assert it.row(KEY) is None
+    assert it.offer(body(7), asked_at=2.0) == KEY
+
+
+def test_versions_compare_as_numbers_and_what_is_none_counts_as_news() -> None:
+    it = store()
+    it.offer(body(9), asked_at=0)
+    assert it.offer(body(10), asked_at=0) == KEY
+    assert it.offer(body("abc"), asked_at=0) == KEY  # type: ignore[arg-type]
+
+
+def test_iterating_survives_changes() -> None:
+    it = store()
+    for name in ("a", "b", "c"):
+        it.offer(body(1, name=name), asked_at=0)
+    for key in it:
+        it.drop(key)
+    assert len(it) == 0
+
+
+@given(st.lists(st.integers(1, 30), min_size=1), st.randoms())
+def test_doubled_and_reordered_events_end_at_the_newest_that_came(versions: list[int], random: Any) -> None:
+    it = store()
+    events = versions + random.sample(versions, len(versions) // 2)
+    random.shuffle(events)
+    told = [it.offer(body(v, image=f"h{v}/web"), asked_at=float(v)) is not None for v in events]
+    row = it.row(KEY)
+    assert row is not None
+    assert (row.version, row.lane, row.asked_at) == (max(events), f"h{max(events)}", float(max(events)))
+    news = [v for i, v in enumerate(events) if all(v > earlier for earlier in events[:i])]
+    assert sum(told) == len(news), "each is told once, and only if it was newer than all before"
+
+
+def test_our_annotation_goes_before_flux() -> None:
+    notes = {"reconcile.fluxcd.io/requestedAt": "flux", "reconcile.pawl.dev/requestedAt": "ours"}
+    assert requested_at(read_policy(msgspec.json.encode(body(1, annotations=notes)))) == "ours"
+    del notes["reconcile.pawl.dev/requestedAt"]
+    assert requested_at(read_policy(msgspec.json.encode(body(1, annotations=notes)))) == "flux"
+    assert requested_at(read_policy(msgspec.json.encode(body(1)))) is None
+
+
+def test_a_spec_of_a_later_version_is_stalled_with_the_field() -> None:
+    later = body(1)
+    later["spec"] = {"image": "r.example.com/web", "select": {"calendar": {}}}
+    with pytest.raises(Stalled, match=r"cannot read spec\.select\.calendar: .*; upgrade Pawl or change") as caught:
+        read_policy(msgspec.json.encode(later))
+    assert caught.value.reason == "InvalidSpec"
