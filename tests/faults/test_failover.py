@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from tests.cluster.api import Api
 from tests.cluster.operators import Operator, Shop, eventually, selected, spec, tell
 from tests.faults.recorder import Recorder, recording
 from tests.faults.replicas import Crew, crew_of, lease_of, two_writers
+from tests.faults.weather import weather
 from tests.support.registry import FakeRegistry
 
 from pawl.sandbox import Cluster
@@ -24,43 +23,6 @@ LEASES = "apis/coordination.k8s.io/v1/leases"
 KILLS = 10
 TAKEOVER = 20.0
 NAMES = ("web", "api", "batch", "tool")
-
-
-@asynccontextmanager
-async def weather(registry: FakeRegistry, shop: Shop, seed: int) -> AsyncIterator[list[int]]:
-    """A registry that pushes, deletes, cuts its lists, flips and fails, and users that ask, all the time."""
-    chance, pushed = random.Random(seed), [0]
-
-    def blow() -> None:
-        name = f"shop/{chance.choice(NAMES)}"
-        match chance.randrange(8):
-            case 0 | 1 | 2:
-                pushed[0] += 1
-                registry.push(name, f"v1.{pushed[0]}.0")
-            case 3:
-                tags = sorted(registry.repositories[name].tags)
-                registry.delete_tag(name, chance.choice(tags))
-            case 4:
-                registry.behave(half=True, only="tags/list")
-            case 5:
-                registry.behave(**chance.choice([{"fail": 500}, {"truncate": 30}, {"empty": True}, {"flip": True}]))
-            case _:
-                registry.behave()
-
-    async def run() -> None:
-        while True:
-            blow()
-            shop.annotate(chance.choice(NAMES))
-            await asyncio.sleep(0.08 * chance.random())
-
-    task = asyncio.create_task(run())
-    try:
-        yield pushed
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        registry.behave()
 
 
 async def new_leader(crew: Crew, leases: Recorder, before: str) -> Operator:
@@ -98,7 +60,7 @@ async def test_the_leader_is_killed_again_and_again(
             leader = await new_leader(crew, leases, "")
             for name in NAMES:
                 await shop.tag("v1.0.0", name, seconds=30)
-            async with weather(registry, shop, seed=11) as pushed:
+            async with weather(registry, shop, NAMES, seed=11) as storm:
                 for _ in range(KILLS):
                     await asyncio.sleep(chance.random() * 2)
                     identity, begin = leader.identity, time.monotonic()
@@ -113,7 +75,7 @@ async def test_the_leader_is_killed_again_and_again(
                 await shop.tag("v2.0.0", name)
             moves = sum(len(policies.steps(namespace, name)) for name in NAMES)
             tell(capsys, f"{KILLS} kills, takeovers " + " ".join(f"{each:.1f}" for each in took) + " s")
-            tell(capsys, f"{pushed[0]} pushes, {moves} moves, {len(crew.writes())} status writes")
+            tell(capsys, f"{storm.pushes} pushes, {moves} moves, {len(crew.writes())} status writes")
             assert policies.broken(namespace) == []
             assert two_writers(crew, leases) == []
             assert max(took) <= TAKEOVER
