@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.policies import first
-from bench.rows import Row, machine, markdown
+from bench.rows import Row, load, machine, markdown, save
 from bench.shared import shared
 from bench.tags import tags
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
     parser.add_argument("names", nargs="*", help="first, shared, tags; default: all")
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
     options = parser.parse_args()
     scenarios: dict[str, Callable[[Path], list[Row]]] = {
@@ -33,14 +33,12 @@ def main() -> None:
     out.mkdir(exist_ok=True)
     console = Console()
     console.print(machine())
-    groups = []
     for name in options.names or scenarios:
         rows = scenarios[name](out)
-        doc = (first if name == "first" else scenarios[name]).__doc__ or ""
-        groups.append((name, doc, rows))
+        save(out, name, (first if name == "first" else scenarios[name]).__doc__ or "", rows)
         console.print(_table(name, rows))
     if options.write:
-        (ROOT / "docs" / "benchmarks.md").write_text(markdown(groups))
+        (ROOT / "docs" / "benchmarks.md").write_text(markdown(load(out, tuple(scenarios))))
 
 
 def _table(name: str, rows: list[Row]) -> Table:

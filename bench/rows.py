@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 
 HEAD = """# Benchmarks
 
-`make bench ARGS=--write` wrote this page. Figures of one run; two cores are shared by operator, API server, etcd and
+Written by `make bench ARGS=--write`. Figures of single runs; two cores are shared by operator, API server, etcd and
 registry. A bound is what we set out for; a missed one is said to be missed. The peer is the best one measured the same
 way on such a machine: another run, so a hint and no proof.
 
@@ -54,11 +55,33 @@ def machine() -> str:
     )
 
 
-def markdown(groups: Iterable[tuple[str, str, list[Row]]]) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout
-    text = [HEAD, machine(), f"; commit {commit.strip()}.\n"]
-    for name, doc, rows in groups:
-        text += [f"\n## {name}\n\n{doc}\n\n`make bench ARGS={name}`\n\n"]
+@dataclass(frozen=True)
+class Group:
+    """The last run of one benchmark."""
+
+    name: str
+    doc: str
+    commit: str
+    rows: list[Row]
+
+
+def save(out: Path, name: str, doc: str, rows: list[Row]) -> None:
+    """Keep a run, so that the page can be made of the last run of each."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    (out / f"{name}.json").write_text(json.dumps(asdict(Group(name, doc, commit, rows))))
+
+
+def load(out: Path, names: tuple[str, ...]) -> list[Group]:
+    files = [out / f"{name}.json" for name in names]
+    found = [json.loads(file.read_text()) for file in files if file.exists()]
+    return [Group(one["name"], one["doc"], one["commit"], [Row(**row) for row in one["rows"]]) for one in found]
+
+
+def markdown(groups: Iterable[Group]) -> str:
+    text = [HEAD, machine(), ".\n"]
+    for group in groups:
+        text += [f"\n## {group.name}\n\n{group.doc}\n\n`make bench ARGS={group.name}`, commit {group.commit}\n\n"]
         text += ["| figure | value | bound | | best peer |\n|---|---|---|---|---|\n"]
-        text += ["| " + " | ".join(row.cells()) + " |\n" for row in rows]
+        text += ["| " + " | ".join(row.cells()) + " |\n" for row in group.rows]
     return "".join(text)

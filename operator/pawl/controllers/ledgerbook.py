@@ -5,6 +5,8 @@ Neighbours: `cluster.ledgers` stores text, `api.ledger` is its form. Not here: t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from pawl.api.errors import ClusterError, Conflict, Stalled
@@ -21,6 +23,19 @@ class LedgerBook:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
         self._known: dict[Key, Stored] = {}
+        self._listed = False
+        self._doubted: set[Key] = set()
+
+    async def fill(self, namespaces: Sequence[str | None]) -> None:
+        """Read all ledgers at once; one that is not listed counts as absent until a write or `forget` says otherwise.
+
+        A ledger that lost its label is missed here and found by the write that would create it, which conflicts.
+        Raises ClusterError; then each ledger is read when it is needed.
+        """
+        for namespace in namespaces:
+            async for place, policy, stored in self._store.texts(namespace):
+                self._known[Key("ImagePolicy", place, policy)] = stored
+        self._listed = True
 
     async def read(self, key: Key) -> Ledger | None:
         """Return the ledger, None where there is none.
@@ -37,8 +52,12 @@ class LedgerBook:
         return ledger
 
     async def _fetch(self, key: Key) -> Stored:
+        if self._listed and key not in self._doubted:
+            return Stored(None, None)
         try:
-            return await self._store.read(key.namespace, key.name)
+            stored = await self._store.read(key.namespace, key.name)
+            self._doubted.discard(key)
+            return stored
         except ClusterError as error:
             raise from_cluster(error, f"ConfigMap {name_for(key.name)}") from error
 
@@ -59,6 +78,7 @@ class LedgerBook:
     def forget(self, key: Key) -> None:
         """Read this ledger anew next time."""
         self._known.pop(key, None)
+        self._doubted.add(key)
 
 
 def _parse(key: Key, text: str | None) -> Ledger | None:

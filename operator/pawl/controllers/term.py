@@ -9,7 +9,7 @@ import asyncio
 
 import structlog
 
-from pawl.api.errors import LeaseLost
+from pawl.api.errors import ClusterError, LeaseLost
 from pawl.cluster.ledgers import LedgerStore
 from pawl.cluster.secrets import SecretReader
 from pawl.controllers.access import AccessReader
@@ -37,14 +37,23 @@ class Term:
     async def run(self) -> None:
         """Work on every policy until cancelled."""
         replica, ledgers = self._replica, LedgerStore(self._replica.cluster)
-        loop = Loop(replica.queue, self._controller(ledgers), replica.metrics)
+        book = LedgerBook(ledgers)
+        await self._fill(book)
+        loop = Loop(replica.queue, self._controller(book), replica.metrics)
         sweep = LedgerSweep(ledgers, self._existing, self._guard, replica.settings.watch_namespaces)
         for key in replica.store:
             replica.queue.add(key)
         await run_until(asyncio.Event(), replica.queue.run(loop.work), sweep.run())
 
-    def _controller(self, ledgers: LedgerStore) -> ImagePolicyController:
-        replica, book = self._replica, LedgerBook(ledgers)
+    async def _fill(self, book: LedgerBook) -> None:
+        """Read the ledgers in one go; where that fails, each is read when it is needed."""
+        try:
+            await book.fill(self._replica.settings.watch_namespaces or (None,))
+        except ClusterError as error:
+            log.warning("ledgers could not be listed", error=str(error))
+
+    def _controller(self, book: LedgerBook) -> ImagePolicyController:
+        replica = self._replica
         clock = asyncio.get_running_loop().time
         live = LiveImages(replica.cluster, Answers(clock))
         gatherer = Gatherer(

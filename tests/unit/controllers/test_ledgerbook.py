@@ -110,3 +110,31 @@ async def test_a_missing_right_and_a_failure_are_outcomes(api: MemoryApi) -> Non
     code = 500
     with pytest.raises(Retry, match="ConfigMap pawl-ledger-web"):
         await book.read(WEB)
+
+
+async def test_filled_it_reads_nothing_more_and_takes_what_is_not_listed_as_absent(
+    api: MemoryApi, book: LedgerBook
+) -> None:
+    await LedgerStore(api.cluster()).write("default", "web", ONE.model_dump_json(by_alias=True), None)
+    await book.fill(("default",))
+    assert await book.read(WEB) == ONE
+    assert await book.read(Key("ImagePolicy", "default", "other")) is None
+    assert api.verbs == {"create": 1, "list": 1}
+
+
+async def test_a_ledger_that_the_list_missed_is_found_by_the_write_that_would_create_it(
+    api: MemoryApi, book: LedgerBook
+) -> None:
+    await book.fill(("default",))
+    await LedgerStore(api.cluster()).write("default", "web", TWO.model_dump_json(by_alias=True), None)
+    assert await book.read(WEB) is None
+    with pytest.raises(Conflict):
+        await book.write(WEB, ONE)
+    assert await book.read(WEB) == TWO
+
+
+async def test_a_forgotten_ledger_is_read_anew_also_after_a_fill(api: MemoryApi, book: LedgerBook) -> None:
+    await book.fill(("default",))
+    await LedgerStore(api.cluster()).write("default", "web", TWO.model_dump_json(by_alias=True), None)
+    book.forget(WEB)
+    assert await book.read(WEB) == TWO
