@@ -35,6 +35,11 @@ PARTIAL = {
         "configmaps",
         "get",
     ),
+    "no pods": (
+        [("imagepolicies", "imagepolicies/status", "secrets", "configmaps", "leases", "events")],
+        "pods",
+        "list",
+    ),
 }
 
 

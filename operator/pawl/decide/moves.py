@@ -121,7 +121,9 @@ def choose(facts: Facts, *, above: str | None = None, least: str | None = None) 
 
 
 def _start(facts: Facts, cause: Cause) -> Ruling:
-    """Make the first selection of an epoch."""
+    """Make the first selection of an epoch. It needs every fact: what Pods run may be what could not be found out."""
+    if facts.failure is not None:
+        return Ruling()
     live = greatest_live(facts)
     epoch = rank(facts.selection)[0] + 1
     least = value_part(live[0].key) if live else None
