@@ -230,9 +230,10 @@ class ImagePolicyController:
         await self._report(look, replace(decide_without_rules(subject, stalled), memory=Memory()), stalled)
 
     async def _report(self, look: _Look, decision: Decision, failure: Outcome | None) -> None:
-        await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)
+        written = await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)
         self._parts.tally.decided(look.key, decision, failure)
-        look.progress.version = self._parts.store.version(look.key)
+        # Not what the store has by now: that may be a change that nobody has looked at yet.
+        look.progress.version = look.row.version if written is None else written
 
     def _settle(self, look: _Look, gathered: Gathered, decision: Decision, failure: Outcome | None) -> None:
         """Remember with which list nothing was left to do; what waits or failed is looked at in full next time."""

@@ -39,18 +39,20 @@ class Reporter:
         self._events = events
         self._guard = guard
 
-    async def report(self, key: Key, policy: ImagePolicy, decision: Decision, asked_at: float) -> None:
+    async def report(self, key: Key, policy: ImagePolicy, decision: Decision, asked_at: float) -> int | None:
         """Write ledger, status and events. `asked_at`: since when the resource is as it was decided on.
 
-        Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
+        Returns the version that the status was written as, None where there was nothing to write. Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
         """
         if decision.memory.selection is not None:
             self._guard()
             await self._ledgers.write(key, to_ledger(decision.memory, policy.spec.image))
-        patch = status_patch(policy.status, decision.status)
+        patch, written = status_patch(policy.status, decision.status), None
         if patch:
-            self._store.keep(await self._write_status(key, policy, patch, decision), asked_at=asked_at)
+            raw = await self._write_status(key, policy, patch, decision)
+            written = self._store.keep(raw, asked_at=asked_at)
         self._tell(key, policy, decision)
+        return written
 
     async def _write_status(self, key: Key, policy: ImagePolicy, patch: dict[str, object], decision: Decision) -> bytes:
         term = self._guard()

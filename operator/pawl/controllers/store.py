@@ -100,15 +100,16 @@ class PolicyStore:
         self._rows[key] = self._row(found, asked_at)
         return key
 
-    def keep(self, raw: bytes, *, asked_at: float) -> None:
+    def keep(self, raw: bytes, *, asked_at: float) -> int:
         """Keep the answer to a write of our own: it is news for nobody, also where its event came first.
 
-        One that was deleted before the answer came stays deleted.
+        One that was deleted before the answer came stays deleted. Returns the version that was written.
         """
         found = _NARROW.decode(raw)
-        key = _key(found.metadata)
-        if key in self._rows and self.version(key) <= _number(found.metadata.resource_version):
+        key, version = _key(found.metadata), _number(found.metadata.resource_version)
+        if key in self._rows and self.version(key) <= version:
             self._rows[key] = self._row(found, asked_at)
+        return version
 
     def _row(self, found: _Narrow, asked_at: float) -> Row:
         meta = found.metadata
