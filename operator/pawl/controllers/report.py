@@ -42,7 +42,8 @@ class Reporter:
     async def report(self, key: Key, policy: ImagePolicy, decision: Decision, asked_at: float) -> int | None:
         """Write ledger, status and events. `asked_at`: since when the resource is as it was decided on.
 
-        Returns the version that the status was written as, None where there was nothing to write. Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
+        Returns the version that the status was written as, None where there was nothing to write.
+        Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
         """
         if decision.memory.selection is not None:
             self._guard()
