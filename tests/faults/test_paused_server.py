@@ -84,6 +84,7 @@ async def test_an_api_server_that_stands_still(
                 capsys,
                 f"{PAUSE:g} s without an API server: {len(dead)} gave up, moved {time.monotonic() - begin:.1f} s later",
             )
+            assert dead, "no renewal for longer than the deadline: the leader had to go"
             assert policies.broken(namespace) == []
             assert two_writers(crew, leases) == []
             assert shop.ledger_content()["selection"] == selected(shop.read())
