@@ -40,7 +40,7 @@ def test_plain_apply_of_the_files(cluster: Cluster) -> None:
         assert "created" in kubectl(cluster, "apply", "-f", "-", text=text)
         assert "unchanged" in kubectl(cluster, "apply", "-f", "-", text=text)
         kubectl(cluster, "wait", "--for=condition=Established", "--timeout=30s", "-f", "-", text=text)
-        kubectl(cluster, "delete", "-f", "-", text=text)
+        kubectl(cluster, "delete", "--wait=false", "-f", "-", text=text)
     assert len(list((ROOT / "crds").glob("*.yaml"))) == len(KINDS)
 
 
