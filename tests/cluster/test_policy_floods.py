@@ -14,6 +14,7 @@ from tests.cluster.api import Api, Json
 from tests.cluster.coherence import says, true_types
 from tests.cluster.hostile import HostileRegistry
 from tests.cluster.operators import Operator, Shop, manifest, operator_of, spec, tell
+from tests.support.registry import Auth
 
 from pawl.sandbox import Cluster
 
@@ -30,6 +31,20 @@ def operator(cluster: Cluster, installed: list[str], tmp_path_factory: pytest.Te
 @pytest.fixture
 def shop(api: Api, namespace: str, operator: Operator) -> Shop:
     return Shop(api, namespace, operator)
+
+
+USER, PASSWORD = "robot", "S3cr3t-of-the-shop"
+INTERVAL = 10.0
+
+
+async def test_what_heals_is_found_without_being_asked(shop: Shop) -> None:
+    """A Secret is not watched: the policy finds it within its interval."""
+    async with HostileRegistry(auth=Auth("basic", {USER: PASSWORD})) as registry:
+        registry.push("shop/web", "v1.0.0")
+        shop.create(spec(registry.host, access={"pullSecretRef": {"name": "late"}}))
+        await shop.until(lambda policy: says(policy, "Ready") == ("False", "SecretNotFound"))
+        shop.pull_secret("late", registry.host, USER, PASSWORD)
+        await shop.tag("v1.0.0", seconds=INTERVAL * 1.2 + 2)
 
 
 async def test_a_wish_does_not_end_a_retry_after(shop: Shop) -> None:

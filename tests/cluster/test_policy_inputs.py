@@ -295,13 +295,3 @@ async def test_registries_that_refuse(shop: Shop) -> None:
 
 async def test_registries_that_fail(shop: Shop) -> None:
     await all_of(shop, PASSING)
-
-
-async def test_what_heals_is_found_without_being_asked(shop: Shop) -> None:
-    """A Secret is not watched: the policy finds it within its interval."""
-    async with HostileRegistry(auth=Auth("basic", {USER: PASSWORD})) as registry:
-        registry.push("shop/web", "v1.0.0")
-        shop.create(spec(registry.host, access={"pullSecretRef": {"name": "late"}}))
-        await shop.until(lambda policy: says(policy, "Ready") == ("False", "SecretNotFound"))
-        shop.pull_secret("late", registry.host, USER, PASSWORD)
-        await shop.tag("v1.0.0", seconds=INTERVAL * 1.2 + 2)

@@ -186,16 +186,6 @@ async def test_blocked_moves_nothing_down(shop: Shop) -> None:
         assert "SelectedBlocked" not in true_types(shop.read())
 
 
-async def test_a_floor_holds_on_first_sight(shop: Shop) -> None:
-    async with FakeRegistry() as registry:
-        registry.push("shop/web", "v1.0.0")
-        shop.create(spec(registry.host, floor={"tag": "v1.1.0"}))
-        await shop.until(lambda seen: says(seen, "Ready") == ("False", "NoCandidate"))
-        registry.push("shop/web", "v1.1.0")
-        await shop.ask()
-        await shop.tag("v1.1.0")
-
-
 async def test_hold_selects_nothing_until_somebody_agrees(shop: Shop) -> None:
     async with FakeRegistry() as registry:
         digest = registry.push("shop/web", "v1.0.0")

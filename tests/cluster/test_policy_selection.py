@@ -254,3 +254,13 @@ async def test_many_policies_at_once(shop: Shop) -> None:
             registry.push(f"shop/r{number}", f"v1.{number}.0")
             shop.create(spec(registry.host, f"shop/r{number}"), f"p{number}")
         await asyncio.gather(*(shop.tag(f"v1.{number}.0", f"p{number}") for number in range(30)))
+
+
+async def test_a_floor_holds_on_first_sight(shop: Shop) -> None:
+    async with FakeRegistry() as registry:
+        registry.push("shop/web", "v1.0.0")
+        shop.create(spec(registry.host, floor={"tag": "v1.1.0"}))
+        await shop.until(lambda seen: says(seen, "Ready") == ("False", "NoCandidate"))
+        registry.push("shop/web", "v1.1.0")
+        await shop.ask()
+        await shop.tag("v1.1.0")

@@ -42,6 +42,7 @@ async def new_leader(crew: Crew, leases: Recorder, before: str) -> Operator:
 
 
 @pytest.mark.timeout(480)
+@pytest.mark.timeout(400)
 async def test_the_leader_is_killed_again_and_again(
     cluster: Cluster, api: Api, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
