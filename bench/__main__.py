@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.idle import idle
 from bench.policies import first
 from bench.rows import Row, load, machine, markdown, save
 from bench.shared import shared
@@ -20,12 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
-    parser.add_argument("names", nargs="*", help="first, shared, tags; default: all")
+    parser.add_argument("names", nargs="*", help="tags, idle, shared, first; default: all")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
     options = parser.parse_args()
     scenarios: dict[str, Callable[[Path], list[Row]]] = {
         "tags": tags,
+        "idle": idle,
         "shared": shared,
         "first": partial(first, idle_seconds=options.idle),
     }

@@ -134,9 +134,9 @@ def _writes(where: Place) -> float:
 
 
 async def _restart(again: Replica, run: Run) -> None:
+    """From the start of the process: its memory is empty, the cluster's is not."""
     again.wait_for('"ready"')
-    begin = time.monotonic()
     looked = r'pawl_reconcile_total\{kind="ImagePolicy",result="ok"'
     await until(lambda: again.metric(looked) >= COUNT, 60)
-    run.add("restart with 1,000 selections: all looked at", time.monotonic() - begin, "s")
+    run.add("restart with 1,000 selections: all looked at", again.age, "s")
     run.add("  operator CPU", again.cpu, "s")

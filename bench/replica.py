@@ -31,6 +31,11 @@ class Replica:
         times = psutil.Process(self.process.pid).cpu_times()
         return times.user + times.system
 
+    @property
+    def age(self) -> float:
+        """Seconds since the process began."""
+        return time.time() - psutil.Process(self.process.pid).create_time()
+
     def memory(self) -> tuple[float, float]:
         """Resident set now and at its peak, in MiB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()

@@ -21,6 +21,17 @@ way on such a machine: another run, so a hint and no proof.
 """
 
 
+FOOT = """
+## Why the memory at 1,000 policies misses its bound
+
+A replica that watches nothing takes 77 MiB, nearly all of it imported code: resident memory grows by 14 MiB with
+structlog (which imports rich where it is installed), 13 MiB with pydantic and the models, 10 MiB with the Kubernetes
+client, 8 MiB with aiohttp, 6 MiB with kopf. Of 1,000 policies 1.5 MiB are kept as bytes. `tracemalloc` shows 30 MiB
+of live objects in such a replica; the rest of the growth is what the first listing leaves behind in fragments (glibc's
+`malloc_trim` gives 4 MiB of it back) and, in the leader, buffers of its TLS connections.
+"""
+
+
 @dataclass(frozen=True)
 class Row:
     """A figure. `bound`: at most this, None for none. `peer`: the best peer's figure, as text."""
@@ -48,7 +59,7 @@ def machine() -> str:
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         "?",
     )
-    names = ("kopf", "kubernetes", "httpx", "msgspec", "pydantic", "google-re2")
+    names = ("kopf", "kubernetes", "httpcore", "msgspec", "pydantic", "google-re2")
     return (
         f"Machine: {psutil.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.system()} {platform.release()}, "
         f"Python {platform.python_version()}; " + ", ".join(f"{name} {version(name)}" for name in names)
@@ -84,4 +95,4 @@ def markdown(groups: Iterable[Group]) -> str:
         text += [f"\n## {group.name}\n\n{group.doc}\n\n`make bench ARGS={group.name}`, commit {group.commit}\n\n"]
         text += ["| figure | value | bound | | best peer |\n|---|---|---|---|---|\n"]
         text += ["| " + " | ".join(row.cells()) + " |\n" for row in group.rows]
-    return "".join(text)
+    return "".join([*text, FOOT])

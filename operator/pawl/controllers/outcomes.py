@@ -33,7 +33,8 @@ def from_registry(error: RegistryError, image: str) -> Outcome:
         return Retry(Reason.RATE_LIMITED, f"{image}: the registry asks to slow down", after=error.retry_after)
     reason = LASTING.get(type(error))
     if reason is not None:
-        return Stalled(reason, str(error))
+        way_out = "; push an image first, or correct spec.image" if isinstance(error, errors.Missing) else ""
+        return Stalled(reason, f"{error}{way_out}")
     broken = isinstance(error, errors.BadAnswer)
     return Retry(Reason.BAD_ANSWER if broken else Reason.UNREACHABLE, str(error))
 

@@ -117,9 +117,10 @@ class PolicyStore:
         lane = self._lane_of_image(_SPEC.decode(found.spec).image)
         return Row(_ENCODER.encode(found), _number(meta.resource_version), lane, asked_at)
 
-    def drop(self, key: Key) -> None:
-        """Forget a resource that was deleted."""
-        self._rows.pop(key, None)
+    def drop(self, key: Key, version: str | None = None) -> None:
+        """Forget a resource that was deleted. At `version`: its successor of the same name, which is later, stays."""
+        if version is None or self.version(key) <= _number(version):
+            self._rows.pop(key, None)
 
     def version(self, key: Key) -> int:
         """Return the resourceVersion known of a resource, 0 for none."""

@@ -80,7 +80,7 @@ class Watch:
         if event["type"] == "DELETED":
             meta = body["metadata"]
             gone = Key("ImagePolicy", meta.get("namespace", ""), meta["name"])
-            self._store.drop(gone)
+            self._store.drop(gone, meta.get("resourceVersion", ""))
             self._wake(gone)
             return
         asked_at = self._started_at if event["type"] is None else now

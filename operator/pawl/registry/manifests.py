@@ -127,7 +127,15 @@ def read_manifest(answer: Answer, asked_digest: str | None, what: str) -> tuple[
         raise _schema1(what)
     _refuse_ambiguous(body, kind, what)
     digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
+    _refuse_flipped(answer, digest, what)
     return _described(body, digest, kind, len(answer.body))
+
+
+def _refuse_flipped(answer: Answer, digest: str, what: str) -> None:
+    """A header never makes a digest ours, but one that disagrees says that the bytes were damaged on the way."""
+    claimed = answer.header("docker-content-digest")
+    if claimed.startswith("sha256:") and claimed != digest:
+        raise BadAnswer(f"{what}: the bytes that came have another digest than the registry says")
 
 
 def _schema1(what: str) -> BadAnswer:

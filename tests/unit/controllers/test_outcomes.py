@@ -33,7 +33,8 @@ def test_the_table_is_whole() -> None:
 def test_errors_of_a_registry(kind: type[RegistryError]) -> None:
     outcome = from_registry(kind("what and why"), "r.example.com/web")
     assert (type(outcome), outcome.reason) == REGISTRY[kind]
-    assert outcome.message == "what and why"
+    assert outcome.message.startswith("what and why")
+    assert outcome.message.endswith("correct spec.image") is (kind is errors.Missing)
 
 
 def test_a_rate_limit_waits_as_long_as_it_was_told_and_says_no_number() -> None:

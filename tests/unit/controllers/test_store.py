@@ -133,3 +133,12 @@ def test_a_spec_of_a_later_version_is_stalled_with_the_field() -> None:
     with pytest.raises(Stalled, match=r"cannot read spec\.select\.calendar: .*; upgrade Pawl or change") as caught:
         read_policy(msgspec.json.encode(later))
     assert caught.value.reason == "InvalidSpec"
+
+
+def test_a_late_deletion_spares_the_successor_of_the_same_name() -> None:
+    it = store()
+    it.offer(body(9, uid="second"), asked_at=1.0)
+    it.drop(KEY, "8")
+    assert it.version(KEY) == 9
+    it.drop(KEY, "10")
+    assert it.row(KEY) is None
