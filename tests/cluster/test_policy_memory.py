@@ -133,7 +133,8 @@ async def test_an_older_status_restored(shop: Shop) -> None:
         shop.edit(suspend=True)
         await shop.until(lambda found: says(found, "Ready") == ("True", "Suspended"))
         await recreated(shop, {"spec": {**old["spec"], "suspend": True}})
-        good(shop.api.merge(f"{shop.path()}/status", {"status": old["status"]}))
+        restored = shop.api.merge(f"{shop.path()}/status", {"status": old["status"]})
+        assert restored.ok or "never falls" in restored.message, "the ledger's selection may be back already"
         found = await shop.until(lambda found: selected(found) == held)
         assert found["status"]["history"][-1]["to"].startswith("v1.1.0@")
         shop.edit(suspend=False)
