@@ -101,7 +101,7 @@ async def _silence(where: Place, leader: Replica, standby: Replica, run: Run, se
     after = await asyncio.to_thread(_writes, where)
     run.add(f"{seconds / 60:.0f} idle minutes at 1,000 policies: writes besides the Lease", after - before, "", 0)
     asked = leader.metric("pawl_registry_requests_total") - requests
-    run.add("  registry requests a policy and interval", asked / COUNT / (seconds / 300), "", 1.1)
+    run.add("  registry requests a policy and interval", asked / COUNT / (seconds / 300), "", 1)
     run.add("  leader CPU", 100 * (leader.cpu - cpu) / seconds, "% of a core")
     run.add("idle memory at 1,000 policies: leader", leader.memory()[0], "MiB", 90)
     run.add("  standby", standby.memory()[0], "MiB", 90)

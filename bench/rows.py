@@ -22,6 +22,11 @@ way on such a machine: another run, so a hint and no proof.
 
 
 FOOT = """
+## Why an interval costs a little more than one request
+
+A poll of an unchanged repository is one request. Every tenth interval the digest of the selected tag is audited, by one
+more request for all policies of an image, and the jitter of the interval lets a window hold a few polls more or less.
+
 ## Why the memory at 1,000 policies misses its bound
 
 A replica that watches nothing takes 77 MiB, nearly all of it imported code: resident memory grows by 14 MiB with
