@@ -82,7 +82,6 @@ _SELECTION: Final = {
 
 _ROLLBACK: Final = {
     Reason.ROLLED_BACK: "The rollback was applied.",
-    Reason.PINNED: "The rollback holds until it is removed from the spec.",
     Reason.STALE_FROM: "`rollback.from` is not the current selection; nothing was done.",
     Reason.NONCE_USED: "This nonce was used before; take a new one for a new rollback.",
     Reason.TARGET_MISSING: "The digest of `rollback.to` does not exist in the registry.",
@@ -92,7 +91,6 @@ _ROLLBACK: Final = {
 
 _STATE: Final = {
     Reason.SELECTED: "A selection was made and is held.",
-    Reason.HELD: "The selection stays; another condition says why.",
     Reason.SUSPENDED: "`spec.suspend` is set; the selection is kept and served.",
     Reason.PROGRESSING: "Pawl is at work on the newest spec.",
     Reason.RECOVERED: "The selection was found again in ledger, Pods or floor.",

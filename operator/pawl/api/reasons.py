@@ -34,7 +34,6 @@ class Reason(StrEnum):
     """Reasons of conditions, of outcomes and of events."""
 
     SELECTED = "Selected"
-    HELD = "Held"
     SUSPENDED = "Suspended"
     PROGRESSING = "Progressing"
     # the spec cannot be carried out
@@ -77,7 +76,6 @@ class Reason(StrEnum):
     MINIMUM_AGE = "MinimumAge"
     APPROVAL_REQUIRED = "ApprovalRequired"
     ROLLED_BACK = "RolledBack"
-    PINNED = "Pinned"
     STALE_FROM = "StaleFrom"
     NONCE_USED = "NonceUsed"
     TARGET_MISSING = "TargetMissing"
