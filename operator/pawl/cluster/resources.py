@@ -54,11 +54,26 @@ class Resource:
 
 
 IMAGE_POLICIES: Final = Resource(GROUP, VERSION, "imagepolicies")
+IMAGE_OVERRIDES: Final = Resource(GROUP, VERSION, "imageoverrides")
+CLUSTER_IMAGE_OVERRIDES: Final = Resource(GROUP, VERSION, "clusterimageoverrides", namespaced=False)
+IMAGE_RULES: Final = Resource(GROUP, VERSION, "imagerules")
+CLUSTER_IMAGE_RULES: Final = Resource(GROUP, VERSION, "clusterimagerules", namespaced=False)
 CONFIG_MAPS: Final = Resource("", "v1", "configmaps")
 SECRETS: Final = Resource("", "v1", "secrets")
 SERVICE_ACCOUNTS: Final = Resource("", "v1", "serviceaccounts")
 PODS: Final = Resource("", "v1", "pods")
 NAMESPACES: Final = Resource("", "v1", "namespaces", namespaced=False)
+NODES: Final = Resource("", "v1", "nodes", namespaced=False)
+DEPLOYMENTS: Final = Resource("apps", "v1", "deployments")
+STATEFUL_SETS: Final = Resource("apps", "v1", "statefulsets")
+DAEMON_SETS: Final = Resource("apps", "v1", "daemonsets")
+REPLICA_SETS: Final = Resource("apps", "v1", "replicasets")
+JOBS: Final = Resource("batch", "v1", "jobs")
+CRON_JOBS: Final = Resource("batch", "v1", "cronjobs")
+_ADMISSION: Final = "admissionregistration.k8s.io"
+MUTATING_POLICIES: Final = Resource(_ADMISSION, "v1", "mutatingadmissionpolicies", namespaced=False)
+MUTATING_BINDINGS: Final = Resource(_ADMISSION, "v1", "mutatingadmissionpolicybindings", namespaced=False)
+MUTATING_WEBHOOKS: Final = Resource(_ADMISSION, "v1", "mutatingwebhookconfigurations", namespaced=False)
 LEASES: Final = Resource("coordination.k8s.io", "v1", "leases")
 # core/v1 and not events.k8s.io/v1: both names lead to the same stored objects, but the newer one forces `eventTime` and
 # leaves `lastTimestamp` and `count` empty, which `kubectl describe`, Argo CD and most exporters still read.
