@@ -48,8 +48,8 @@ class Operator:
         health = HealthServer(replica.metrics.registry)
         stack.push_async_callback(health.close)
         dead = "the watch misses events; restart this replica"
-        health.add_live(lag_check(replica.lag), flag_check("watch", lambda: not replica.resync.watch_is_dead, dead))
-        starting = "the policies are not all read yet; is the CRD installed and readable?"
+        health.add_live(lag_check(replica.lag), flag_check("watch", self._watch_lives, dead))
+        starting = "policies and overrides are not all read yet; are the CRDs installed and readable?"
         health.add_ready(flag_check("policies", lambda: self._synced, starting))
         port = await health.start(replica.settings.host, replica.settings.port)
         log.info("listening", host=replica.settings.host, port=port, identity=replica.identity)
@@ -69,15 +69,18 @@ class Operator:
 
     async def _lead(self, stop: asyncio.Event, watch: asyncio.Task[None]) -> None:
         replica = self._replica
-        resync = replica.resync.run(replica.settings.resync)
-        await run_until(stop, replica.elector.run(self._term), resync, self._sync(), _must_not_end(watch))
+        resyncs = (resync.run(replica.settings.resync) for resync in replica.resyncs)
+        await run_until(stop, replica.elector.run(self._term), *resyncs, self._sync(), _must_not_end(watch))
+
+    def _watch_lives(self) -> bool:
+        return not any(resync.watch_is_dead for resync in self._replica.resyncs)
 
     async def _term(self, number: int) -> None:
         await Term(self._replica, number).run()
 
     async def _sync(self) -> None:
-        """Wait until the store has every policy that exists; then this replica is ready."""
-        await self._replica.resync.until_complete()
+        """Wait until the stores have every object that exists; then this replica is ready."""
+        await asyncio.gather(*(resync.until_complete() for resync in self._replica.resyncs))
         self._synced = True
         log.info("ready", policies=len(self._replica.store))
 
@@ -85,9 +88,10 @@ class Operator:
         """Wait for the CRD and the right to list it; say every ten seconds what is missing."""
         while True:
             try:
-                await self._replica.resync.probe()
-            except NotFound:
-                log.warning("CRD missing", fix="pawl crds | kubectl apply -f -")
+                for resync in self._replica.resyncs:
+                    await resync.probe()
+            except NotFound as error:
+                log.warning("CRD missing", error=str(error), fix="pawl crds | kubectl apply -f -")
             except Forbidden as error:
                 log.warning("right missing", error=str(error))
             except ClusterError as error:

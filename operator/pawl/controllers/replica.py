@@ -6,6 +6,7 @@ Neighbours: `operator` builds and runs, `term` works with them. Not here: behavi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pawl.cluster.client import Cluster, Options
@@ -13,10 +14,11 @@ from pawl.cluster.events import Recorder, RecorderSettings
 from pawl.cluster.lease import Candidate, Elector, LeaseState, new_identity
 from pawl.controllers.health import LoopLag
 from pawl.controllers.metrics import Gauges, Metrics
-from pawl.controllers.queue import QueueSettings, WorkQueue
+from pawl.controllers.overridestore import OverrideStore
+from pawl.controllers.queue import Key, QueueSettings, WorkQueue
 from pawl.controllers.resync import Resync
 from pawl.controllers.settings import Settings
-from pawl.controllers.store import PolicyStore
+from pawl.controllers.store import ObjectStore, PolicyStore
 from pawl.controllers.tally import Tally
 from pawl.controllers.watch import Watch
 from pawl.decide.reference import UnparsableReference, parse
@@ -38,13 +40,15 @@ class Replica:
     metrics: Metrics
     tally: Tally
     store: PolicyStore
+    overrides: OverrideStore
     queue: WorkQueue
+    override_queue: WorkQueue
     elector: Elector
     recorder: Recorder
     registry: RegistryClient
     hub: ScanHub
     watch: Watch
-    resync: Resync
+    resyncs: tuple[Resync, ...]
     lag: LoopLag
 
 
@@ -85,11 +89,14 @@ async def build(settings: Settings) -> Replica:
     )
     owners.tally = Tally(metrics)
     store = PolicyStore(lane_of)
+    overrides = OverrideStore(clustered=not settings.watch_namespaces)
+    override_queue = WorkQueue(QueueSettings(total=settings.override_workers, waited=metrics.waited, ran=metrics.ran))
     owners.queue = WorkQueue(_queue_settings(settings, store, metrics))
     owners.elector = Elector(cluster, Candidate(settings.namespace, LEASE, identity), settings.lease)
     owners.recorder = Recorder(cluster, RecorderSettings(instance=identity))
     registry = _registry(settings, metrics)
-    wake = owners.queue.add
+    stores = (store, *overrides.stores)
+    wake = _waker(owners.queue, override_queue)
     return Replica(
         settings=settings,
         identity=identity,
@@ -97,15 +104,29 @@ async def build(settings: Settings) -> Replica:
         metrics=metrics,
         tally=owners.tally,
         store=store,
+        overrides=overrides,
         queue=owners.queue,
+        override_queue=override_queue,
         elector=owners.elector,
         recorder=owners.recorder,
         registry=registry,
         hub=ScanHub(registry),
-        watch=Watch(store, wake, cluster.connection_info, settings.watch_namespaces),
-        resync=Resync(cluster, store, wake, settings.watch_namespaces),
+        watch=Watch(stores, wake, cluster.connection_info, settings.watch_namespaces),
+        resyncs=tuple(Resync(cluster, each, wake, _places(each, settings)) for each in stores),
         lag=owners.lag,
     )
+
+
+def _waker(policies: WorkQueue, overrides: WorkQueue) -> Callable[[Key], None]:
+    def wake(key: Key) -> None:
+        (policies if key.kind == "ImagePolicy" else overrides).add(key)
+
+    return wake
+
+
+def _places(store: ObjectStore, settings: Settings) -> tuple[str, ...]:
+    """The namespaces to list one by one; kinds without namespaces are listed as a whole."""
+    return settings.watch_namespaces if store.resource.namespaced else ()
 
 
 def lane_of(image: str) -> str:

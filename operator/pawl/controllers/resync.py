@@ -15,9 +15,8 @@ import structlog
 
 from pawl.api.errors import ClusterError, NotFound
 from pawl.cluster.client import Cluster
-from pawl.cluster.resources import IMAGE_POLICIES
 from pawl.controllers.queue import Key
-from pawl.controllers.store import PolicyStore
+from pawl.controllers.store import ObjectStore
 
 PERIOD: Final = 300.0
 """Seconds between two lists."""
@@ -34,7 +33,7 @@ class Resync:
     """Compares lists with the store."""
 
     def __init__(
-        self, cluster: Cluster, store: PolicyStore, wake: Callable[[Key], None], namespaces: Sequence[str] = ()
+        self, cluster: Cluster, store: ObjectStore, wake: Callable[[Key], None], namespaces: Sequence[str] = ()
     ) -> None:
         self._cluster = cluster
         self._store = store
@@ -61,7 +60,7 @@ class Resync:
     async def probe(self) -> None:
         """Raise the ClusterError that keeps our resources from being listed, if any."""
         for namespace in self._namespaces:
-            async for _ in self._cluster.list_pages(IMAGE_POLICIES, namespace, limit=1):
+            async for _ in self._cluster.list_pages(self._store.resource, namespace, limit=1):
                 break
 
     async def until_complete(self, poll: float = POLL) -> None:
@@ -102,7 +101,7 @@ class Resync:
 
     async def _heal(self, key: Key) -> None:
         try:
-            raw = await self._cluster.get(IMAGE_POLICIES, key.namespace, key.name)
+            raw = await self._cluster.get(self._store.resource, key.namespace, key.name)
         except NotFound:
             self._store.drop(key)
         else:
@@ -113,6 +112,6 @@ class Resync:
         """List names and versions; whole objects of a thousand policies would stay in memory as fragments."""
         found: dict[Key, int] = {}
         for namespace in self._namespaces:
-            async for page in self._cluster.list_pages(IMAGE_POLICIES, namespace, metadata_only=True):
+            async for page in self._cluster.list_pages(self._store.resource, namespace, metadata_only=True):
                 found.update(self._store.versions(page))
         return found

@@ -35,6 +35,12 @@ class Settings:
     """Policies reconciled at once."""
     workers_per_host: int = 16
     """Of these, at most so many for one registry: a slow host must not take all places."""
+    override_workers: int = 4
+    """Overrides reconciled at once; each may write to many workloads at a time."""
+    webhook: tuple[str, int] | None = None
+    """Host and port of the webhook, for clusters without MutatingAdmissionPolicy; None: not served."""
+    manage_gate: bool = False
+    """Apply the admission policies, or the webhook configuration, when leading."""
     connections: int = 16
     """Requests to the API server at once; each connection costs a quarter of a MiB for TLS."""
     lease: Timing = field(default_factory=Timing)

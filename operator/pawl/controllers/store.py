@@ -1,23 +1,27 @@
 """The warm cache of our own resources on every replica: bytes by key, filled by kopf's events and by our writes.
 
 A request is a key, so the queue holds keys only and a reconcile reads the resource here. Bytes, not objects: a policy
-takes about two KiB. Neighbours: `watch` and `resync` fill it, `imagepolicy` reads it.
+takes about two KiB. Neighbours: `watch` and `resync` fill it, `imagepolicy` and `imageoverride` read it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from pawl.api.errors import Stalled
+from pawl.api.imageoverride import Override
 from pawl.api.imagepolicy import ImagePolicy
 from pawl.api.meta import REQUESTED_AT, REQUESTED_AT_FLUX
 from pawl.api.reasons import Reason
+from pawl.cluster.resources import IMAGE_POLICIES, Resource
 from pawl.controllers.queue import Key
+
+T = TypeVar("T", bound=BaseModel)
 
 _ENCODER: Final = msgspec.json.Encoder()
 
@@ -30,7 +34,9 @@ class _Meta(msgspec.Struct, omit_defaults=True, rename="camel"):
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
+    finalizers: list[str] = msgspec.field(default_factory=list)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
 
@@ -72,12 +78,22 @@ class Row:
     asked_at: float
 
 
-class PolicyStore:
-    """Policies by key; the newest version wins, whichever way it came."""
+def _deaf(_key: Key) -> None:
+    """Nobody listens."""
 
-    def __init__(self, lane_of_image: Callable[[str], str]) -> None:
+
+class ObjectStore:
+    """Objects of one kind by key; the newest version wins, whichever way it came."""
+
+    def __init__(self, kind: str, resource: Resource) -> None:
+        self.kind = kind
+        self.resource = resource
         self._rows: dict[Key, Row] = {}
-        self._lane_of_image = lane_of_image
+        self._listener: Callable[[Key], None] = _deaf
+
+    def listen(self, listener: Callable[[Key], None]) -> None:
+        """Tell `listener` about every change, also by writes of our own."""
+        self._listener = listener
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -85,19 +101,19 @@ class PolicyStore:
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._rows))
 
-    @staticmethod
-    def versions(page: bytes) -> dict[Key, int]:
+    def versions(self, page: bytes) -> dict[Key, int]:
         """Return key and resourceVersion of each object of a list."""
         metas = (item.metadata for item in _PAGE.decode(page).items or ())
-        return {_key(meta): _number(meta.resource_version) for meta in metas}
+        return {self._key(meta): _number(meta.resource_version) for meta in metas}
 
     def offer(self, body: Mapping[str, object] | bytes, *, asked_at: float) -> Key | None:
         """Keep a resource if it is newer than what is known, and return its key; None where it is not news."""
         found = _NARROW.decode(body if isinstance(body, bytes) else _ENCODER.encode(body))
-        key = _key(found.metadata)
+        key = self._key(found.metadata)
         if key in self._rows and self.version(key) >= _number(found.metadata.resource_version):
             return None
         self._rows[key] = self._row(found, asked_at)
+        self._listener(key)
         return key
 
     def keep(self, raw: bytes, *, asked_at: float) -> int:
@@ -106,21 +122,28 @@ class PolicyStore:
         One that was deleted before the answer came stays deleted. Returns the version that was written.
         """
         found = _NARROW.decode(raw)
-        key, version = _key(found.metadata), _number(found.metadata.resource_version)
+        key, version = self._key(found.metadata), _number(found.metadata.resource_version)
         if key in self._rows and self.version(key) <= version:
             self._rows[key] = self._row(found, asked_at)
+            self._listener(key)
         return version
 
     def _row(self, found: _Narrow, asked_at: float) -> Row:
         meta = found.metadata
         meta.annotations = {name: meta.annotations[name] for name in _OURS if name in meta.annotations}
-        lane = self._lane_of_image(_SPEC.decode(found.spec).image)
-        return Row(_ENCODER.encode(found), _number(meta.resource_version), lane, asked_at)
+        return Row(_ENCODER.encode(found), _number(meta.resource_version), self._lane(found), asked_at)
+
+    def _lane(self, _found: _Narrow) -> str:
+        return ""
+
+    def _key(self, meta: _Meta) -> Key:
+        return Key(self.kind, meta.namespace, meta.name)
 
     def drop(self, key: Key, version: str | None = None) -> None:
         """Forget a resource that was deleted. At `version`: its successor of the same name, which is later, stays."""
         if version is None or self.version(key) <= _number(version):
             self._rows.pop(key, None)
+            self._listener(key)
 
     def version(self, key: Key) -> int:
         """Return the resourceVersion known of a resource, 0 for none."""
@@ -137,14 +160,26 @@ class PolicyStore:
         return row.lane if row else ""
 
 
-def _key(meta: _Meta) -> Key:
-    return Key("ImagePolicy", meta.namespace, meta.name)
+class PolicyStore(ObjectStore):
+    """Policies by key."""
+
+    def __init__(self, lane_of_image: Callable[[str], str]) -> None:
+        super().__init__("ImagePolicy", IMAGE_POLICIES)
+        self._lane_of_image = lane_of_image
+
+    def _lane(self, found: _Narrow) -> str:
+        return self._lane_of_image(_SPEC.decode(found.spec).image)
 
 
 def read_policy(raw: bytes) -> ImagePolicy:
     """Read a policy. Raises Stalled(InvalidSpec) where this version of Pawl does not know what it says."""
+    return read(ImagePolicy, raw)
+
+
+def read(model: type[T], raw: bytes) -> T:
+    """Read an object. Raises Stalled(InvalidSpec) where this version of Pawl does not know what it says."""
     try:
-        return ImagePolicy.model_validate(msgspec.json.decode(raw))
+        return model.model_validate(msgspec.json.decode(raw))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
         field = ".".join(map(str, fault["loc"]))
@@ -152,9 +187,9 @@ def read_policy(raw: bytes) -> ImagePolicy:
         raise Stalled(Reason.INVALID_SPEC, text) from error
 
 
-def requested_at(policy: ImagePolicy) -> str | None:
+def requested_at(found: ImagePolicy | Override) -> str | None:
     """Return the value of the annotation that asks for a run now; ours goes before Flux's."""
-    notes = policy.metadata.annotations
+    notes = found.metadata.annotations
     return notes.get(REQUESTED_AT) or notes.get(REQUESTED_AT_FLUX)
 
 

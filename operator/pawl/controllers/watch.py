@@ -10,30 +10,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import kopf
 
-from pawl.api.meta import GROUP, VERSION
 from pawl.cluster.calls import ConnectionValues
 from pawl.controllers.queue import Key
-from pawl.controllers.store import PolicyStore
+from pawl.controllers.store import ObjectStore
 
 LOGIN_LIFE: Final = timedelta(minutes=10)
 """kopf reads credentials once unless they expire (nolar/kopf#926): a projected token rotates within an hour."""
 
 
 class Watch:
-    """Feeds one store and tells `wake` about every key that has news."""
+    """Feeds the stores of our kinds and tells `wake` about every key that has news."""
 
     def __init__(
         self,
-        store: PolicyStore,
+        stores: Sequence[ObjectStore],
         wake: Callable[[Key], None],
         login: Callable[[], Awaitable[ConnectionValues]],
         namespaces: Sequence[str] = (),
     ) -> None:
-        self._store = store
+        self._stores = tuple(stores)
         self._wake = wake
         self._login = login
         self._namespaces = tuple(namespaces)
@@ -56,7 +56,10 @@ class Watch:
         """A registry of our own: importing this module has no effect on kopf's global one."""
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._connection)
-        kopf.on.event(GROUP, VERSION, "imagepolicies", registry=registry)(self._event)
+        for store in self._stores:
+            resource = store.resource
+            on_event = kopf.on.event(resource.group, resource.version, resource.plural, registry=registry)
+            on_event(partial(self._event, store))
         return registry
 
     async def _connection(self, **_: object) -> kopf.ConnectionInfo:
@@ -74,17 +77,17 @@ class Watch:
             expiration=min(expiration, values.expiration) if values.expiration else expiration,
         )
 
-    async def _event(self, event: kopf.RawEvent, **_: object) -> None:
+    async def _event(self, store: ObjectStore, event: kopf.RawEvent, **_: object) -> None:
         """Keep what came; the first listing counts as asked for at the start, so that its policies share scans."""
         body, now = event["object"], asyncio.get_running_loop().time()
         if event["type"] == "DELETED":
             meta = body["metadata"]
-            gone = Key("ImagePolicy", meta.get("namespace", ""), meta["name"])
-            self._store.drop(gone, meta.get("resourceVersion", ""))
+            gone = Key(store.kind, meta.get("namespace", ""), meta["name"])
+            store.drop(gone, meta.get("resourceVersion", ""))
             self._wake(gone)
             return
         asked_at = self._started_at if event["type"] is None else now
-        key = self._store.offer(dict(body), asked_at=asked_at)
+        key = store.offer(dict(body), asked_at=asked_at)
         if key is not None:
             self._wake(key)
 

@@ -77,8 +77,8 @@ def test_a_deleted_policy_is_forgotten() -> None:
 
 def test_lists_of_metadata_are_read_also_where_they_are_empty() -> None:
     page = msgspec.json.encode({"items": [{"metadata": body(5)["metadata"]}]})
-    assert PolicyStore.versions(page) == {KEY: 5}
-    assert PolicyStore.versions(b'{"kind":"PartialObjectMetadataList","items":null}') == {}
+    assert store().versions(page) == {KEY: 5}
+    assert store().versions(b'{"kind":"PartialObjectMetadataList","items":null}') == {}
 
 
 def test_an_answer_that_comes_after_the_deletion_brings_nothing_back() -> None:
