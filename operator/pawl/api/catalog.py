@@ -6,15 +6,20 @@ A new kind is one entry here. Neighbours: `api.crd`, `api.editor` and `api.refer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from pydantic import BaseModel
 
+from pawl.api.imageoverride import ClusterImageOverride, ImageOverride
 from pawl.api.imagepolicy import ImagePolicy
 from pawl.api.imagepolicy_rules import RULES as IMAGE_POLICY_RULES
+from pawl.api.imagerules import ClusterImageRules, ImageRules
 from pawl.api.meta import GROUP
+from pawl.api.reason_docs import POLICY_CONDITIONS, POLICY_REASONS
+from pawl.api.reasons import ConditionType, Reason
 from pawl.api.rules import Rule
 
 
@@ -38,20 +43,30 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind: `model` is the object as a whole and has the fields `spec` and `status`."""
+    """One kind: `model` is the object as a whole and has the field `spec`, and `status` if it has one.
+
+    `conditions` and `reasons` are the words that its objects use, with a line for each; reasons stand under headings.
+    """
 
     model: type[BaseModel]
     singular: str
     plural: str
     short: str
     columns: tuple[Column, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
+    conditions: Mapping[ConditionType, str] = field(default_factory=dict)
+    reasons: Mapping[str, Mapping[Reason, str]] = field(default_factory=dict)
     scope: Scope = Scope.NAMESPACED
 
     @property
     def name(self) -> str:
         """The kind as it stands in manifests."""
         return self.model.__name__
+
+    @property
+    def has_status(self) -> bool:
+        """Whether its objects have a status, and thus the subresource."""
+        return "status" in self.model.model_fields
 
     @property
     def crd_name(self) -> str:
@@ -64,7 +79,6 @@ def _condition(kind: str, field: str) -> str:
 
 
 AGE: Final = Column("Age", ".metadata.creationTimestamp", "Time since creation.", type="date")
-READY: Final = Column("Ready", _condition("Ready", "status"), "Whether a valid selection is held.")
 REASON: Final = Column("Reason", _condition("Ready", "reason"), "Why it is ready or not.")
 
 IMAGE_POLICY: Final = Kind(
@@ -74,7 +88,7 @@ IMAGE_POLICY: Final = Kind(
     short="ipol",
     columns=(
         Column("Tag", ".status.selection.tag", "The chosen tag."),
-        READY,
+        Column("Ready", _condition("Ready", "status"), "Whether a valid selection is held."),
         REASON,
         Column("Image", ".spec.image", "The repository.", wide=True),
         Column("Epoch", ".status.selection.epoch", "Epoch of the selection.", type="integer", wide=True),
@@ -83,6 +97,54 @@ IMAGE_POLICY: Final = Kind(
         AGE,
     ),
     rules=IMAGE_POLICY_RULES,
+    conditions=POLICY_CONDITIONS,
+    reasons=POLICY_REASONS,
 )
 
-KINDS: Final = (IMAGE_POLICY,)
+_OVERRIDE_COLUMNS: Final = (
+    Column("Ready", _condition("Ready", "status"), "Whether every live Pod it covers is proved to run what it says."),
+    REASON,
+    Column("Matched", ".status.workloads.matched", "Workloads with an image that a rule decides.", type="integer"),
+    Column("Verified", ".status.workloads.compliant", "Those whose live Pods are all verified.", type="integer"),
+    Column("Drifted", ".status.workloads.drifted", "Those with Pods that do not run what it says.", type="integer"),
+    Column("Gate", ".status.gate", "What rewrites Pods.", wide=True),
+    Column("Batch", ".status.batch", "The batch now.", wide=True),
+    Column("Plan", ".status.plan.hash", "Hash of the plan, for spec.rollout.approvedPlan.", wide=True),
+    AGE,
+)
+
+IMAGE_OVERRIDE: Final = Kind(
+    model=ImageOverride,
+    singular="imageoverride",
+    plural="imageoverrides",
+    short="iov",
+    columns=_OVERRIDE_COLUMNS,
+)
+
+CLUSTER_IMAGE_OVERRIDE: Final = Kind(
+    model=ClusterImageOverride,
+    singular="clusterimageoverride",
+    plural="clusterimageoverrides",
+    short="ciov",
+    columns=_OVERRIDE_COLUMNS,
+    scope=Scope.CLUSTER,
+)
+
+IMAGE_RULES: Final = Kind(
+    model=ImageRules,
+    singular="imagerules",
+    plural="imagerules",
+    short="irul",
+    columns=(AGE,),
+)
+
+CLUSTER_IMAGE_RULES: Final = Kind(
+    model=ClusterImageRules,
+    singular="clusterimagerules",
+    plural="clusterimagerules",
+    short="cirul",
+    columns=(AGE,),
+    scope=Scope.CLUSTER,
+)
+
+KINDS: Final = (IMAGE_POLICY, IMAGE_OVERRIDE, CLUSTER_IMAGE_OVERRIDE, IMAGE_RULES, CLUSTER_IMAGE_RULES)

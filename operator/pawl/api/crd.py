@@ -55,7 +55,7 @@ def _version(kind: Kind) -> dict[str, Any]:
         "name": VERSION,
         "served": True,
         "storage": True,
-        "subresources": {"status": {}},
+        **({"subresources": {"status": {}}} if kind.has_status else {}),
         "additionalPrinterColumns": [_column(column) for column in kind.columns],
         "schema": {"openAPIV3Schema": structural_schema(kind)},
     }
@@ -70,7 +70,6 @@ def _column(column: Column) -> dict[str, Any]:
 def structural_schema(kind: Kind) -> Schema:
     """Return the schema of one kind as the API server wants it, with every rule hung in."""
     plain = plain_schema(kind.model)
-    status = _without_defaults(_structural(plain["properties"]["status"]))
     schema: Schema = {
         "description": plain["description"],
         "type": "object",
@@ -80,17 +79,22 @@ def structural_schema(kind: Kind) -> Schema:
             "kind": {"description": _KIND, "type": "string"},
             "metadata": {"type": "object"},
             "spec": _structural(plain["properties"]["spec"]),
-            # kstatus: an object that nobody has looked at yet must not seem to be reconciled.
-            "status": {**status, "default": {"observedGeneration": -1}},
+            **({"status": _status(plain["properties"]["status"])} if kind.has_status else {}),
         },
     }
     hang_validations(schema, kind.rules)
     return schema
 
 
+def _status(plain: Schema) -> Schema:
+    """kstatus: an object that nobody has looked at yet must not seem to be reconciled."""
+    return {**_without_defaults(_structural(plain)), "default": {"observedGeneration": -1}}
+
+
 def _structural(node: Schema) -> Schema:
-    """Unknown fields are refused by the API server itself, and integers are 64 bits wide."""
+    """Unknown fields are refused by the API server itself, keys of maps have no grammar, integers are 64 bits wide."""
     copy = mapped(node, _structural)
+    copy.pop("propertyNames", None)
     if "properties" in copy:
         copy.pop("additionalProperties", None)
     if copy.get("type") == "integer":

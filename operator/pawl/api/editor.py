@@ -31,11 +31,15 @@ def editor_schema(kind: Kind, comment: str) -> Schema:
             "kind": {"const": kind.name},
             "metadata": _metadata(),
             "spec": _closed(plain["properties"]["spec"]),
-            "status": {**_closed(plain["properties"]["status"]), "readOnly": True},
+            **({"status": _status(plain["properties"]["status"])} if kind.has_status else {}),
         },
     }
     hang_editor_rules(schema, kind.rules)
     return schema
+
+
+def _status(plain: Schema) -> Schema:
+    return {**_closed(plain), "readOnly": True}
 
 
 def _metadata() -> dict[str, Any]:
@@ -53,5 +57,8 @@ def _closed(node: Schema) -> Schema:
         copy["additionalProperties"] = False
     if copy.pop("x-kubernetes-list-type", None) == "set":
         copy["uniqueItems"] = True
+    if copy.pop("x-kubernetes-int-or-string", False):
+        copy["type"] = ["integer", "string"]
     copy.pop("x-kubernetes-list-map-keys", None)
+    copy.pop("x-kubernetes-preserve-unknown-fields", None)
     return copy

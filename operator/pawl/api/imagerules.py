@@ -32,7 +32,7 @@ from pydantic import Field, StringConstraints
 from pawl.api.imageoverride import ClusterObjectMeta
 from pawl.api.imageoverride_spec import Requirement, WorkloadKind
 from pawl.api.imagepolicy import ObjectMeta
-from pawl.api.meta import Digest, Model, Name, StatusModel, Tag, list_type
+from pawl.api.meta import Digest, Model, Name, Tag, list_type
 
 TABLE_NAME: Final = "pawl"
 """Name of every table."""
@@ -40,6 +40,10 @@ TABLE_NAME: Final = "pawl"
 MAX_TABLE_BYTES: Final = 1_000_000
 """A table is refused beyond this: etcd takes 1.5 MiB a request."""
 
+MAX_KEYS: Final = 20_000
+"""A map of a table has no more keys than this; its bytes run out first."""
+
+Short = Annotated[str, StringConstraints(max_length=253)]
 SourceKey = Annotated[str, StringConstraints(max_length=255)]
 
 
@@ -70,7 +74,7 @@ class Entry(Conditions):
     override: Annotated[str, StringConstraints(max_length=317)] = Field(
         description="Where it comes from: the name of a ClusterImageOverride, or namespace/name of an ImageOverride."
     )
-    rule: Annotated[int, Field(ge=0)] = Field(description="Index of the rule in that override.")
+    rule: Annotated[int, Field(ge=0, le=999)] = Field(description="Index of the rule in that override.")
 
 
 class SecretEntry(Conditions):
@@ -81,20 +85,27 @@ class SecretEntry(Conditions):
     )
 
 
+Entries = Annotated[list[Entry], Field(min_length=1, max_length=1000, json_schema_extra=list_type("atomic"))]
+Secrets = Annotated[list[SecretEntry], Field(min_length=1, max_length=1000, json_schema_extra=list_type("atomic"))]
+Note = Annotated[str, StringConstraints(max_length=512)]
+
+
 class Table(Model):
     """What holds: see the module for how it is read."""
 
-    mandatory: dict[SourceKey, list[Entry]] = Field(
+    mandatory: Annotated[dict[SourceKey, Entries], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="Entries of mandatory overrides, by source."
     )
-    rules: dict[SourceKey, list[Entry]] = Field(default_factory=dict, description="All other entries, by source.")
-    secrets: dict[SourceKey, list[SecretEntry]] = Field(
+    rules: Annotated[dict[SourceKey, Entries], Field(max_length=MAX_KEYS)] = Field(
+        default_factory=dict, description="All other entries, by source."
+    )
+    secrets: Annotated[dict[SourceKey, Secrets], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="Pull Secrets by the repository, or a part of it, of the final image."
     )
-    held: dict[Annotated[str, StringConstraints(max_length=512)], str] = Field(
+    held: Annotated[dict[Annotated[str, StringConstraints(max_length=512)], Note], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="Results that are not used, with the reason: a target was not found."
     )
-    exempt: dict[str, str] = Field(
+    exempt: Annotated[dict[Short, Note], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="uids of owners whose Pods are left alone, with override@generation."
     )
 
@@ -102,15 +113,9 @@ class Table(Model):
 class ClusterTable(Table):
     """The table for namespaces without one of their own."""
 
-    own: dict[str, bool] = Field(
+    own: Annotated[dict[Short, bool], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="Namespaces that have a table of their own; this one does not hold there."
     )
-
-
-class NoStatus(StatusModel):
-    """Tables have no status: the overrides have one."""
-
-    observed_generation: Annotated[int, Field(ge=-1)] = Field(-1, description="Not used.")
 
 
 class ImageRules(Model):
@@ -120,7 +125,6 @@ class ImageRules(Model):
     kind: Literal["ImageRules"] = "ImageRules"
     metadata: ObjectMeta
     spec: Table
-    status: NoStatus = Field(default_factory=NoStatus)
 
 
 class ClusterImageRules(Model):
@@ -130,4 +134,3 @@ class ClusterImageRules(Model):
     kind: Literal["ClusterImageRules"] = "ClusterImageRules"
     metadata: ClusterObjectMeta
     spec: ClusterTable
-    status: NoStatus = Field(default_factory=NoStatus)

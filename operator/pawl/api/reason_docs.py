@@ -12,7 +12,7 @@ from typing import Final
 
 from pawl.api.reasons import ConditionType, Reason
 
-CONDITION_DOCS: Final[Mapping[ConditionType, str]] = MappingProxyType(
+POLICY_CONDITIONS: Final[Mapping[ConditionType, str]] = MappingProxyType(
     {
         ConditionType.READY: "A valid selection is held; True also while scans fail, never without a selection.",
         ConditionType.RECONCILING: "The newest spec is not yet acted on. Stands only while True.",
@@ -99,7 +99,7 @@ _STATE: Final = {
     Reason.FIRST_SELECTION: "Nothing was known about this policy before.",
 }
 
-REASON_GROUPS: Final[Mapping[str, Mapping[Reason, str]]] = MappingProxyType(
+POLICY_REASONS: Final[Mapping[str, Mapping[Reason, str]]] = MappingProxyType(
     {
         "State": _STATE,
         "The spec cannot be carried out": _SPEC,

@@ -13,7 +13,6 @@ from typing import Final
 from pawl.api.catalog import Kind
 from pawl.api.crd import structural_schema
 from pawl.api.meta import API_VERSION, CATEGORY, DIGEST, DURATION, TAG
-from pawl.api.reason_docs import CONDITION_DOCS, REASON_GROUPS
 from pawl.api.reasons import Reason
 from pawl.api.rules import Rule, Schema
 from pawl.api.schema import walk
@@ -32,34 +31,46 @@ _LIMITS: Final[Mapping[str, str]] = {
 _KNOWN: Final[Mapping[str, str]] = {DURATION: "duration, such as 90s or 1h30m", TAG: "tag", DIGEST: "digest"}
 """Patterns that have a name; it says more than the pattern and its lengths."""
 
+_REFUSALS: Final[Mapping[str, bool]] = {
+    "Beside the types and limits above. The sentence is what the API server answers.": False,
+    "Compared with the stored object, for every writer and every way of writing:": True,
+}
+"""What stands above a table of rules, and whether its rules compare with what was there before."""
+
 
 def reference_page(kind: Kind, comment: str) -> str:
     """Return the Markdown page of one kind. `comment` says where the file comes from and is its first line."""
     schema = structural_schema(kind)
-    parts = [
-        f"<!-- {comment} -->",
-        f"# {kind.name}",
-        schema["description"],
-        _facts(kind),
-        "## Spec",
-        _fields(schema["properties"]["spec"], "spec"),
-        "## Status",
-        "Written by Pawl through the status subresource; read it, do not write it.",
-        _fields(schema["properties"]["status"], "status"),
-        "## What the API server refuses",
-        "Beside the types and limits above. The sentence is what the API server answers.",
-        _table(("Where", "Sentence"), (_rule_row(rule) for rule in kind.rules if not rule.transition)),
-        "Compared with the stored object, for every writer and every way of writing:",
-        _table(("Where", "Sentence"), (_rule_row(rule) for rule in kind.rules if rule.transition)),
-        "## Columns",
-        _table(("Column", "Shown", "Meaning"), _column_rows(kind)),
-        "## Conditions",
-        _table(("Type", "Meaning"), ((f"`{name}`", told) for name, told in CONDITION_DOCS.items())),
-        "## Reasons",
-        "Stable words for alerts; a word is added, never changed.",
-        *(_reason_table(title, reasons) for title, reasons in REASON_GROUPS.items()),
-    ]
+    spec = schema["properties"]["spec"]
+    parts = [f"<!-- {comment} -->", f"# {kind.name}", schema["description"], _facts(kind)]
+    parts += ["## Spec", _fields(spec, "spec"), *_status(schema), *_refusals(kind)]
+    parts += ["## Columns", _table(("Column", "Shown", "Meaning"), _column_rows(kind)), *_words(kind)]
     return "\n\n".join(parts) + "\n"
+
+
+def _status(schema: Schema) -> list[str]:
+    if "status" not in schema["properties"]:
+        return []
+    told = "Written by Pawl through the status subresource; read it, do not write it."
+    return ["## Status", told, _fields(schema["properties"]["status"], "status")]
+
+
+def _refusals(kind: Kind) -> list[str]:
+    parts: list[str] = []
+    for told, transition in _REFUSALS.items():
+        rules = [rule for rule in kind.rules if rule.transition is transition]
+        if rules:
+            parts += [told, _table(("Where", "Sentence"), map(_rule_row, rules))]
+    return ["## What the API server refuses", *parts] if parts else []
+
+
+def _words(kind: Kind) -> list[str]:
+    if not kind.conditions:
+        return []
+    conditions = ((f"`{name}`", told) for name, told in kind.conditions.items())
+    reasons = (_reason_table(title, group) for title, group in kind.reasons.items())
+    told = "Stable words for alerts; a word is added, never changed."
+    return ["## Conditions", _table(("Type", "Meaning"), conditions), "## Reasons", told, *reasons]
 
 
 def _facts(kind: Kind) -> str:
@@ -93,8 +104,12 @@ def _field_row(path: str, node: Schema, *, required: bool) -> tuple[str, ...]:
 def _type(node: Schema) -> str:
     if "enum" in node:
         return " | ".join(f"`{value}`" for value in node["enum"])
+    if "x-kubernetes-int-or-string" in node:
+        return "number or string"
     if node["type"] == "array":
         return f"list of {_type(node['items'])}"
+    if "additionalProperties" in node:
+        return f"map to {_type(node['additionalProperties'])}"
     if "pattern" in node:
         return _KNOWN.get(node["pattern"], "string")
     return "time" if node.get("format") == "date-time" else str(node["type"])
@@ -104,8 +119,8 @@ def _limits(node: Schema) -> list[str]:
     if node.get("pattern") in _KNOWN:
         return []
     told = [text.format(node[key]) for key, text in _LIMITS.items() if key in node]
-    if node["type"] == "array":
-        told += [f"each {limit}" for limit in _limits(node["items"])]
+    below = node.get("items") or node.get("additionalProperties")
+    told += [f"each {limit}" for limit in _limits(below)] if below else []
     if node.get("x-kubernetes-list-type") == "set":
         told.append("no duplicates")
     return told

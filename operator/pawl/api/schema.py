@@ -28,10 +28,13 @@ ORDER: Final = (
     "maxProperties",
     "default",
     "required",
+    "propertyNames",
     "additionalProperties",
     "items",
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-preserve-unknown-fields",
     "properties",
 )
 """Every keyword that a field of ours may use, in the order in which it is read best."""
@@ -68,9 +71,20 @@ def _flatten(node: Schema, definitions: Schema) -> Schema:
         flat = _flatten({**_only_option(flat.pop("anyOf")), **flat}, definitions)
     if "const" in flat:
         flat["enum"] = [flat.pop("const")]
+    if "patternProperties" in flat:
+        flat |= _map(flat.pop("patternProperties"), flat.get("propertyNames", {}))
     if "description" in flat:
         flat["description"] = " ".join(flat["description"].split())
     return flat
+
+
+def _map(patterns: Schema, names: Schema) -> Schema:
+    """Say of a map with one grammar of keys what the keys are and what the values are."""
+    if len(patterns) != 1:
+        message = f"a map has one grammar of keys, this one has {len(patterns)}: {sorted(patterns)}"
+        raise ValueError(message)
+    [(pattern, value)] = patterns.items()
+    return {"propertyNames": {**names, "pattern": pattern}, "additionalProperties": value}
 
 
 def _only_option(options: list[Schema]) -> Schema:
