@@ -1,0 +1,104 @@
+"""Whether the gate rewrites what the tables say: asked before anything is rolled, remembered per table version.
+
+A rollout behind a gate that does not rewrite would only restart Pods. Neighbours: `admission` is the gate and is handed
+in by the command line, since neither room imports the other. Not here: tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from pawl.api.errors import ClusterError, Forbidden
+from pawl.api.imagerules import Table
+from pawl.api.reasons import Reason
+from pawl.cluster.ruletables import StoredTable
+
+RECHECK: Final = 60.0
+"""Seconds for which an answer about the gate as a whole is believed."""
+PATIENCE: Final = 5.0
+"""Seconds in which the API server's own cache of tables must have caught up with a table that was just written."""
+POLL: Final = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class Gate(Protocol):
+    """What the admission room offers."""
+
+    def kind(self) -> Awaitable[str]:
+        """Return what rewrites Pods in this cluster: MutatingAdmissionPolicy, Webhook, or "" for nothing."""
+        ...
+
+    def apply(self) -> Awaitable[None]:
+        """Make the static objects of the gate what they should be; writes nothing where they are."""
+        ...
+
+    def probe(self, namespace: str, table: Table) -> Awaitable[str | None]:
+        """Return None if a Pod in a namespace comes back as the table says, else a sentence."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class GateFault:
+    """Why the gate cannot be relied on."""
+
+    reason: Reason
+    message: str
+
+
+class GateKeeper:
+    """Asks the gate, and remembers what it said."""
+
+    def __init__(self, gate: Gate, *, manage: bool, clock: Callable[[], float]) -> None:
+        self._gate = gate
+        self._manage = manage
+        self._clock = clock
+        self._kind = ""
+        self._asked_at = float("-inf")
+        self._proved: dict[str, str] = {}
+
+    async def kind(self) -> str:
+        """Return what rewrites Pods, "" for nothing. Raises ClusterError."""
+        if not self._kind or self._clock() - self._asked_at > RECHECK:
+            if self._manage:
+                await self._gate.apply()
+            self._kind = await self._gate.kind()
+            self._asked_at = self._clock()
+        return self._kind
+
+    async def fault(self, namespace: str, stored: StoredTable) -> GateFault | None:
+        """Return why Pods of a namespace would not be rewritten by a stored table, None if they are.
+
+        Waits a little for the API server's cache. Raises ClusterError where it cannot be asked.
+        """
+        proof = f"{stored.uid}/{stored.version}"
+        if self._proved.get(namespace) == proof or stored.table is None:
+            return None
+        if not await self.kind():
+            text = "nothing rewrites Pods in this cluster; apply `pawl gate`, or run with --manage-gate"
+            return GateFault(Reason.GATE_MISSING, text)
+        fault = await self._probed(namespace, stored.table)
+        if fault is None:
+            self._proved[namespace] = proof
+        return fault
+
+    async def _probed(self, namespace: str, table: Table) -> GateFault | None:
+        end = self._clock() + PATIENCE
+        while True:
+            try:
+                said = await self._gate.probe(namespace, table)
+            except Forbidden as error:
+                return GateFault(Reason.MISSING_RIGHT, str(error))
+            except ClusterError as error:
+                said = str(error)
+            if said is None:
+                return None
+            if self._clock() >= end:
+                log.warning("gate does not rewrite", namespace=namespace, answer=said)
+                return GateFault(Reason.GATE_NOT_REWRITING, f"namespace {namespace}: {said}")
+            await asyncio.sleep(POLL)
