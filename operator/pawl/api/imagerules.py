@@ -6,20 +6,30 @@ the webhook interpret the same table. How it is interpreted:
 
 1. An image is parsed and normalised (`decide.reference`); what cannot be parsed is left alone.
 2. `candidates` of `host:port/a/b`, most specific first: `host:port/a/b`, `host:port/a`, `host:port`, then for a host
-   `x.y.z`: `*.y.z`, `*.z` (the port left out; none for IPv6).
+   `x.y.z`: `*.y.z`, `*.z` (the port left out; none for IPv6, addresses of IPv4 are cut at their dots like names).
 3. The first entry whose conditions hold decides: in `mandatory` over all candidates first, then in `rules`. Lists hold
    entries in the order of precedence. No entry: the image is left alone.
-4. The result is `to`, then what stood behind the matched source (behind the host for `*.` sources), then the suffix:
-   `tag` and `digest` of the entry if it has one of them, else those of the image.
-5. A result over 255 characters of host and path, one listed in `held`, one equal to the normalised image, and one of a
-   Pod whose owner's uid is in `exempt`, leave the image alone.
-6. After that the candidates of each final image are looked up in `secrets`: every entry whose conditions hold adds its
-   names to the Pod's imagePullSecrets, existing ones first, then in the order of the images, no name twice. Only as a
-   Pod is created; templates and ephemeral containers never get any.
+4. The result is `to`, then what stood behind the matched source (behind host and port for `*.` sources); where that is
+   `docker.io/x` without another slash, it is `docker.io/library/x`. Then the suffix: `tag` and `digest` of the entry if
+   it has one of them, else those of the image. So a result is always in normalised form.
+5. A result over 255 characters of host and path (the slash between them counts), one listed in `held` (with its
+   suffix), one equal to the normalised image, and one of a Pod with any owner whose uid is in `exempt`, leave the image
+   alone, as it was written.
+6. After that the candidates of each final image, normalised, are looked up in `secrets`: every entry whose conditions
+   hold adds its names to the Pod's imagePullSecrets, existing ones first, then in the order of the images (containers,
+   initContainers, ephemeralContainers, image volumes), candidates and lists, no name twice. Only as a Pod is created;
+   templates and ephemeral containers never get any. Images that no entry decided and owners in `exempt` count too: a
+   child that arrives rewritten needs its Secret.
 7. The entry that decides is found without looking at `pods` and `templates`; these say whether it is applied there.
 
-Conditions of an entry: `containers` (an RE2 pattern over the name of the container; absent: any, and only then image
-volumes), `kinds` (of what the Pod belongs to; absent: any), `labels` (every requirement holds for the Pod's labels).
+Conditions of an entry, all of which must hold: `containers` (an RE2 pattern that is the name of the container as a
+whole; absent: any, and only then image volumes), `kinds` (of what the Pod belongs to; absent: any), `labels` (every
+requirement holds for the Pod's labels, as in the API server: NotIn holds for an absent label, values of Exists and
+DoesNotExist are not read).
+What a Pod belongs to is told by its controller owner: of the API group `apps` ReplicaSet and Deployment are Deployment,
+StatefulSet and DaemonSet themselves; of `batch` a Job is Job, and CronJob too if its name matches `-[0-9]{8,}$` (an
+entry of kind Job holds for both); everything else, and no controller, is Pod. A template belongs to its object in the
+same way. Pods and templates with the label pawl.dev/ignore "true" are no matter of a table.
 Not here: compilation.
 """
 

@@ -86,7 +86,9 @@ def claims(table: CompiledTable, subject: Subject, image: ImageAt) -> Claim | No
     The most specific target decides; of its entries one whose tag and digest fit goes before one that is stale.
     """
     reference = table.find(image.image).reference
-    for entries in () if reference is None else table.targets(reference):
+    if reference is None:
+        return None
+    for entries in table.targets(reference):
         standing = [Claim(entry, _stale(entry, reference)) for entry, guard in entries if guard.holds(subject, image)]
         if standing:
             return min(standing, key=lambda claim: claim.stale)
@@ -122,7 +124,7 @@ def _secrets(
     return tuple(name for name in names if name not in present)
 
 
-def _stale(entry: Entry, reference: Reference | None) -> bool:
-    if reference is None or (entry.tag is None and entry.digest is None):
+def _stale(entry: Entry, reference: Reference) -> bool:
+    if entry.tag is None and entry.digest is None:
         return False
     return (entry.tag, entry.digest) != (reference.tag, reference.digest)
