@@ -32,7 +32,7 @@ class AccessReader:
         endpoint = Endpoint(
             host=repository.host,
             plain_http=wish.plain_http,
-            ca_pem=await self._ca(namespace, wish.ca_secret_ref.name) if wish.ca_secret_ref else None,
+            ca_pem=await self.ca(namespace, wish.ca_secret_ref.name) if wish.ca_secret_ref else None,
             timeout=parse_duration(spec.timeout).total_seconds(),
             token_realms=tuple(wish.token_realms),
         )
@@ -70,7 +70,8 @@ class AccessReader:
         except ValueError as error:
             raise Stalled(Reason.SECRET_INVALID, f"Secret {name}: {error}") from error
 
-    async def _ca(self, namespace: str, name: str) -> str:
+    async def ca(self, namespace: str, name: str) -> str:
+        """Return the PEM certificates of a Secret. Raises Stalled or Retry."""
         raw = await self._value(namespace, name, CA_KEY)
         try:
             return raw.decode("ascii")

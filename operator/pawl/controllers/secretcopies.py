@@ -1,0 +1,266 @@
+"""Copies of pull Secrets in the namespaces of the Pods that need them.
+
+The owner of a Secret says with `pawl.dev/allow-copy-to` which namespaces may have it; nothing that an override says
+stands in for that. Copies are counted by the overrides that want them and go with the last one. A Secret that Pawl did
+not make is never written. Secrets are read one by one where they are named; listed only in namespaces that are named.
+
+A grant that was withdrawn, like a source that is gone, stops the refreshing of the copy and is reported; the copy stays
+until its last override lets go, for Pods pull with it now and whoever withdraws the grant can delete it, or change the
+password. Neighbours: `secretcopies_marks` says what copies look like. Not here: who needs which copy.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+import msgspec
+
+from pawl.api.errors import ClusterError, Conflict, Expired, Forbidden, Invalid, NotFound
+from pawl.cluster.client import Cluster
+from pawl.cluster.resources import SECRETS
+from pawl.controllers.answers import Answers
+from pawl.controllers.pullkeys import CONFIG_TYPE
+from pawl.controllers.secretcopies_marks import (
+    SELECTOR,
+    CopyWish,
+    Meta,
+    StoredSecret,
+    body_of,
+    granted,
+    patch_of,
+    unmark_of,
+)
+from pawl.decide.objects import ALLOW_COPY_TO, COPIED_FROM
+
+TRIES: Final = 3
+"""How often a write that somebody else overtook is decided anew."""
+FRESH: Final = 1.0
+"""Seconds for which a source that was read serves: fifty namespaces that want one copy each cost one read."""
+SOURCES: Final = 32
+
+T = TypeVar("T")
+
+
+class CopyReason(StrEnum):
+    """Why a copy is there, or not. Users see these words; they are added, never changed."""
+
+    COPIED = "Copied"
+    SECRET_NOT_FOUND = "SecretNotFound"
+    SECRET_TYPE_WRONG = "SecretTypeWrong"
+    COPY_NOT_ALLOWED = "CopyNotAllowed"
+    OWNED_BY_OTHER = "OwnedByOther"
+    NAMESPACE_NOT_FOUND = "NamespaceNotFound"
+    MISSING_RIGHT = "MissingRight"
+    REFUSED = "Refused"
+    CONTENDED = "Contended"
+    UNREACHABLE = "Unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """Whether the copy is there and right. `message` is one line, empty if `ok`; `written`: this call wrote."""
+
+    ok: bool
+    reason: CopyReason
+    message: str = ""
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What letting go came to: copies (namespace, name) deleted and left to other overrides, and what failed."""
+
+    deleted: tuple[tuple[str, str], ...] = ()
+    left: tuple[tuple[str, str], ...] = ()
+    failures: tuple[str, ...] = ()
+
+
+class _Row(msgspec.Struct):
+    metadata: Meta
+
+
+class _Page(msgspec.Struct):
+    items: list[_Row] | None = None  # Go writes an empty list as null
+
+
+_SECRET: Final = msgspec.json.Decoder(StoredSecret)
+_ROW: Final = msgspec.json.Decoder(_Row)
+_PAGE: Final = msgspec.json.Decoder(_Page)
+
+
+class SecretCopies:
+    """Makes, refreshes and removes copies. One for a term. `clock` gives monotonic seconds."""
+
+    def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._sources: Answers[StoredSecret] = Answers(clock, SOURCES)
+
+    async def ensure(self, wish: CopyWish) -> CopyResult:
+        """Make the copy be there and equal to its source; nothing is written if it is. Raises nothing."""
+        if (wish.source_namespace, wish.source_name) == (wish.namespace, wish.name):
+            return CopyResult(True, CopyReason.COPIED)
+        try:
+            source = await self._source(wish)
+        except NotFound:
+            text = f"Secret {wish.source} does not exist; create it, or correct copyFrom"
+            return _refused(CopyReason.SECRET_NOT_FOUND, text)
+        except ClusterError as error:
+            return _failed(error, f"Secret {wish.source}")
+        return _judged(wish, source) or await self._written(wish, source)
+
+    async def _source(self, wish: CopyWish) -> StoredSecret:
+        place = (wish.source_namespace, wish.source_name)
+        return await self._sources.get(place, self._clock() - FRESH, lambda: self._read(*place))
+
+    async def _read(self, namespace: str, name: str) -> StoredSecret:
+        return _decode(_SECRET, await self._cluster.get(SECRETS, namespace, name), f"Secret {namespace}/{name}")
+
+    async def _written(self, wish: CopyWish, source: StoredSecret) -> CopyResult:
+        try:
+            for _ in range(TRIES):
+                try:
+                    return await self._write(wish, source)
+                except Conflict:
+                    continue
+        except NotFound as error:
+            return _refused(CopyReason.NAMESPACE_NOT_FOUND, f"copy {wish.target}: {error}")
+        except ClusterError as error:
+            return _failed(error, f"copy {wish.target}")
+        return _refused(CopyReason.CONTENDED, f"copy {wish.target}: somebody else writes this Secret again and again")
+
+    async def _write(self, wish: CopyWish, source: StoredSecret) -> CopyResult:
+        """Write once, on what is stored now. Raises Conflict where that changed meanwhile."""
+        try:
+            copy = await self._read(wish.namespace, wish.name)
+        except NotFound:
+            await self._cluster.create(SECRETS, wish.namespace, body_of(wish, source))
+            return CopyResult(True, CopyReason.COPIED, written=True)
+        taken = _taken(wish, copy)
+        if taken is not None:
+            return taken
+        patch = patch_of(wish, source, copy)
+        if patch is not None:
+            await self._patch(copy.metadata, patch)
+        return CopyResult(True, CopyReason.COPIED, written=patch is not None)
+
+    async def _patch(self, copy: Meta, patch: dict[str, object]) -> None:
+        try:
+            await self._cluster.merge_patch(SECRETS, copy.namespace, copy.name, patch)
+        except NotFound as error:
+            raise Conflict(f"Secret {copy.namespace}/{copy.name} was deleted meanwhile", status=404) from error
+
+    async def release(self, override: str, keep: AbstractSet[tuple[str, str]], namespaces: Iterable[str]) -> Released:
+        """Take an override's mark from all copies in `namespaces` but those in `keep` (namespace, name).
+
+        A copy without any mark left is deleted, unless it changed since it was looked at. Raises nothing.
+        """
+        tally = _Tally([], [], [])
+        for namespace in namespaces:
+            try:
+                copies = [copy async for copy in self._copies(namespace)]
+            except ClusterError as error:
+                tally.failures.append(f"copies in namespace {namespace}: {error}")
+                continue
+            for copy in copies:
+                if override in copy.wanted_for and (copy.namespace, copy.name) not in keep:
+                    await self._let_go(override, copy, tally)
+        return Released(tuple(tally.deleted), tuple(tally.left), tuple(tally.failures))
+
+    async def _copies(self, namespace: str) -> AsyncIterator[Meta]:
+        async for page in self._cluster.list_pages(SECRETS, namespace, SELECTOR, metadata_only=True):
+            for row in _decode(_PAGE, page, f"Secrets in namespace {namespace}").items or ():
+                if row.metadata.ours:
+                    yield row.metadata
+
+    async def _let_go(self, override: str, seen: Meta, tally: _Tally) -> None:
+        copy: Meta | None = seen
+        try:
+            for _ in range(TRIES):
+                if copy is None or not copy.ours or override not in copy.wanted_for:
+                    return
+                try:
+                    await self._unmark(override, copy, tally)
+                except Conflict:
+                    copy = await self._again(copy)
+                else:
+                    return
+            tally.failures.append(f"copy {seen.namespace}/{seen.name}: somebody else writes it again and again")
+        except ClusterError as error:
+            tally.failures.append(f"copy {seen.namespace}/{seen.name}: {error}")
+
+    async def _unmark(self, override: str, copy: Meta, tally: _Tally) -> None:
+        place, left = (copy.namespace, copy.name), copy.wanted_for - {override}
+        if left:
+            await self._patch(copy, unmark_of(copy, left))
+            tally.left.append(place)
+            return
+        try:
+            await self._cluster.delete(SECRETS, *place, uid=copy.uid, resource_version=copy.resource_version)
+        except NotFound:
+            return
+        tally.deleted.append(place)
+
+    async def _again(self, copy: Meta) -> Meta | None:
+        try:
+            raw = await self._cluster.get(SECRETS, copy.namespace, copy.name)
+        except NotFound:
+            return None
+        return _decode(_ROW, raw, f"Secret {copy.namespace}/{copy.name}").metadata
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    deleted: list[tuple[str, str]]
+    left: list[tuple[str, str]]
+    failures: list[str]
+
+
+def _judged(wish: CopyWish, source: StoredSecret) -> CopyResult | None:
+    """Return why a source may not be copied, or None."""
+    if source.type != CONFIG_TYPE:
+        text = f"Secret {wish.source} has type {source.type}; pull Secrets that are copied have {CONFIG_TYPE}"
+        return _refused(CopyReason.SECRET_TYPE_WRONG, text)
+    if not granted(source, wish.namespace):
+        text = (
+            f"Secret {wish.source} does not allow a copy in namespace {wish.namespace}; its owner allows it with the "
+            f"annotation {ALLOW_COPY_TO}: {wish.namespace}. A copy made before stays, and is not refreshed"
+        )
+        return _refused(CopyReason.COPY_NOT_ALLOWED, text)
+    return None
+
+
+def _taken(wish: CopyWish, copy: StoredSecret) -> CopyResult | None:
+    """Return why a stored Secret may not become this copy, or None."""
+    if not copy.metadata.ours or copy.type != CONFIG_TYPE:
+        text = f"Secret {wish.target} exists and was not made by Pawl; delete it, or choose another name in pullSecrets"
+        return _refused(CopyReason.OWNED_BY_OTHER, text)
+    origin, others = copy.metadata.note(COPIED_FROM), sorted(copy.metadata.wanted_for - {wish.override})
+    if origin != wish.source and others:
+        text = f"Secret {wish.target} is a copy of {origin} already, for {', '.join(others[:5])}; choose another name"
+        return _refused(CopyReason.OWNED_BY_OTHER, text)
+    return None
+
+
+def _refused(reason: CopyReason, message: str) -> CopyResult:
+    return CopyResult(False, reason, message)
+
+
+def _failed(error: ClusterError, what: str) -> CopyResult:
+    if isinstance(error, Forbidden):
+        return _refused(CopyReason.MISSING_RIGHT, f"{what}: {error}")
+    refused = isinstance(error, (Invalid, Expired))
+    return _refused(CopyReason.REFUSED if refused else CopyReason.UNREACHABLE, f"{what}: {error}")
+
+
+def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, what: str) -> T:
+    try:
+        return decoder.decode(raw)
+    except msgspec.DecodeError:
+        # Without a cause: msgspec quotes the path, and a later version might quote the value.
+        raise Invalid(f"{what} cannot be read as such an object") from None
