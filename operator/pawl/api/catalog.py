@@ -14,11 +14,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from pawl.api.imageoverride import ClusterImageOverride, ImageOverride
+from pawl.api.imageoverride_rules import CLUSTER_IMAGE_OVERRIDE_RULES, IMAGE_OVERRIDE_RULES
 from pawl.api.imagepolicy import ImagePolicy
 from pawl.api.imagepolicy_rules import RULES as IMAGE_POLICY_RULES
 from pawl.api.imagerules import ClusterImageRules, ImageRules
 from pawl.api.meta import GROUP
 from pawl.api.reason_docs import POLICY_CONDITIONS, POLICY_REASONS
+from pawl.api.reason_docs_override import OVERRIDE_CONDITIONS, OVERRIDE_REASONS
 from pawl.api.reasons import ConditionType, Reason
 from pawl.api.rules import Rule
 
@@ -119,6 +121,9 @@ IMAGE_OVERRIDE: Final = Kind(
     plural="imageoverrides",
     short="iov",
     columns=_OVERRIDE_COLUMNS,
+    rules=IMAGE_OVERRIDE_RULES,
+    conditions=OVERRIDE_CONDITIONS,
+    reasons=OVERRIDE_REASONS,
 )
 
 CLUSTER_IMAGE_OVERRIDE: Final = Kind(
@@ -127,6 +132,9 @@ CLUSTER_IMAGE_OVERRIDE: Final = Kind(
     plural="clusterimageoverrides",
     short="ciov",
     columns=_OVERRIDE_COLUMNS,
+    rules=CLUSTER_IMAGE_OVERRIDE_RULES,
+    conditions=OVERRIDE_CONDITIONS,
+    reasons=OVERRIDE_REASONS,
     scope=Scope.CLUSTER,
 )
 

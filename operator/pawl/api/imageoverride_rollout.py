@@ -6,11 +6,11 @@ Neighbours: `api.imageoverride_spec` holds rules and targets. Not here: the orde
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from pawl.api.meta import Duration, Model, Name, list_type
+from pawl.api.meta import Duration, Model, Name, Namespace, list_type, words_with_off
 
 
 class Templates(StrEnum):
@@ -47,8 +47,8 @@ class Parent(Model):
     """A workload that reads its image at start and makes others; named where no ownerReference tells it."""
 
     kind: ParentKind = Field(ParentKind.DEPLOYMENT, description="Kind of the workload.")
-    namespace: Annotated[str, StringConstraints(max_length=63)] | None = Field(
-        None, description="Its namespace. Default: that of this override; required in a ClusterImageOverride."
+    namespace: Namespace | None = Field(
+        None, description="Its namespace. Required in a ClusterImageOverride; else that of the override, not written."
     )
     name: Name = Field(description="Its name.")
 
@@ -74,15 +74,15 @@ class Enforcement(Model):
     """Where images are rewritten."""
 
     pods: bool = Field(default=True, description="At the admission of Pods; stored templates do not change.")
-    templates: Templates = Field(
+    templates: Annotated[Templates, *words_with_off("Admission", "Reconcile")] = Field(
         Templates.OFF,
-        description="Off: templates keep their images. Admission: templates are rewritten as they are written. "
-        "Reconcile: stored templates are rewritten too, by server-side apply.",
+        description="Off (or false, as YAML reads a bare Off): templates keep their images. Admission: templates are "
+        "rewritten as they are written. Reconcile: stored templates are rewritten too, by server-side apply.",
     )
-    jobs: Jobs = Field(
+    jobs: Annotated[Jobs, *words_with_off("RecreateStuck")] = Field(
         Jobs.RECREATE_STUCK,
         description="RecreateStuck: a Job whose Pods never started is deleted for its owner to make it anew, or made "
-        "anew by Pawl. Running and finished Jobs are never touched.",
+        "anew by Pawl; running and finished Jobs are never touched. Off (or false): Jobs are left alone.",
     )
     restart_owners: bool = Field(
         default=True,
@@ -131,8 +131,21 @@ class Window(Model):
     )
 
 
-Batch = Annotated[str, StringConstraints(min_length=1, max_length=6, pattern=r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$")]
-"""A number of workloads, or a percentage of them."""
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_BATCH: Final = r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$"
+
+Batch = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    StringConstraints(min_length=1, max_length=6, pattern=_BATCH),
+    WithJsonSchema(
+        {"pattern": _BATCH, "maxLength": 6, "minimum": 1, "maximum": 99_999, "x-kubernetes-int-or-string": True}
+    ),
+]
+"""A number of workloads, or a percentage of them. Kubernetes' IntOrString outside, always text inside."""
 
 
 class Rollout(Model):
@@ -149,7 +162,8 @@ class Rollout(Model):
     )
     batches: Annotated[list[Batch], Field(min_length=1, max_length=10)] = Field(
         default_factory=lambda: ["1", "25%", "100%"],
-        description="Workloads of all, cumulated: a batch begins when the one before it is verified. '100%' ends.",
+        description="Workloads of all, cumulated: a batch begins when the one before it is verified. "
+        "Default: 1, 25%, 100%.",
         json_schema_extra=list_type("atomic"),
     )
     progress_deadline: Duration = Field(

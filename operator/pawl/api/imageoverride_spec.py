@@ -13,27 +13,16 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from pawl.api.imageoverride_rollout import Enforcement, Rollout
-from pawl.api.meta import Digest, Duration, LocalRef, Model, Name, Tag, list_type
+from pawl.api.meta import Digest, Duration, LocalRef, Model, Name, Namespace, Tag, list_type
 
-Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-"""The name of a namespace (RFC 1123 label)."""
-
-Source = Annotated[
-    str,
-    StringConstraints(
-        min_length=1, max_length=255, pattern=r"^(\*\.[A-Za-z0-9.-]+|[A-Za-z0-9.:\[\]-]+(/[a-z0-9._-]+)*)$"
-    ),
-]
-"""host[:port][/path], or *.example.com."""
+Source = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""host[:port][/path], or *.example.com. The grammar stands in `api.imageoverride_rules`, with sentences."""
 
 ContainerGlob = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9*?-]+$")]
 """The name of a container; `*` stands for any characters, `?` for one."""
 
-TargetRepository = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9.:\[\]-]+(/[a-z0-9._-]+)*$"),
-]
-"""host[:port] or host[:port]/path, without tag, digest and scheme."""
+TargetRepository = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+"""host[:port][/path], without tag, digest and scheme. The grammar stands in `api.imageoverride_rules`."""
 
 LabelKey = Annotated[
     str, StringConstraints(min_length=1, max_length=317, pattern=r"^([a-z0-9.-]+/)?[A-Za-z0-9]([A-Za-z0-9._-]*)$")

@@ -9,7 +9,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 GROUP: Final = "pawl.dev"
@@ -54,6 +63,9 @@ Time = Annotated[datetime, BeforeValidator(_aware), PlainSerializer(_second, ret
 Name = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
 """The name of an object in the same namespace (RFC 1123 subdomain)."""
 
+Namespace = Annotated[str, StringConstraints(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+"""The name of a namespace (RFC 1123 label)."""
+
 TAG: Final = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
 
 Tag = Annotated[str, StringConstraints(max_length=128, pattern=TAG)]
@@ -75,6 +87,19 @@ Duration = Annotated[str, StringConstraints(min_length=2, max_length=32, pattern
 def list_type(kind: Literal["atomic", "set", "map"], *keys: str) -> dict[str, JsonValue]:
     """Say how server-side apply merges a list: as a whole, as a set of scalars, or as a map by `keys`."""
     return {"x-kubernetes-list-type": kind} | ({"x-kubernetes-list-map-keys": list(keys)} if keys else {})
+
+
+def _bare_off(value: object) -> object:
+    return "Off" if value is False else value
+
+
+def words_with_off(*words: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    """Annotate a field with a value Off: YAML 1.1, and so kubectl, reads a bare Off as false, and that is taken as Off.
+
+    A field of two types has no type in a CRD. So the API server knows the words, and CEL rules cannot read the field.
+    """
+    schema: dict[str, JsonValue] = {"enum": ["Off", *words, False], "x-kubernetes-preserve-unknown-fields": True}
+    return BeforeValidator(_bare_off), WithJsonSchema(schema)
 
 
 class LocalRef(Model):

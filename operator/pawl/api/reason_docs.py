@@ -1,7 +1,8 @@
-"""One line for each condition type and each reason: what it says, and what to do about it.
+"""One line for each condition type and each reason of ImagePolicy: what it says, and what to do about it.
 
-The reference page lists these lines. Neighbours: `api.reasons` declares the words. A word without a line here fails the
-unit tests. Not here: the messages of a single occurrence, they are made where the fact is known.
+The reference page lists these lines. Neighbours: `api.reasons` declares the words, `api.reason_docs_override` has those
+of overrides; a word without a line in either fails the unit tests. Not here: the messages of a single occurrence, they
+are made where the fact is known.
 """
 
 from __future__ import annotations
@@ -109,4 +110,4 @@ POLICY_REASONS: Final[Mapping[str, Mapping[Reason, str]]] = MappingProxyType(
         "Rollback": _ROLLBACK,
     }
 )
-"""Every reason once, under the headings of the reference page."""
+"""Every reason of ImagePolicy once, under the headings of the reference page."""

@@ -103,7 +103,7 @@ def _field_row(path: str, node: Schema, *, required: bool) -> tuple[str, ...]:
 
 def _type(node: Schema) -> str:
     if "enum" in node:
-        return " | ".join(f"`{value}`" for value in node["enum"])
+        return " | ".join(f"`{value}`" for value in node["enum"] if isinstance(value, str))
     if "x-kubernetes-int-or-string" in node:
         return "number or string"
     if node["type"] == "array":
