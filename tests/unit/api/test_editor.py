@@ -32,6 +32,7 @@ def test_unknown_fields_are_refused_wherever_fields_are_known(kind: Kind) -> Non
         if "properties" in node and path != "metadata":
             assert node["additionalProperties"] is False, path
         assert not [key for key in node if key.startswith("x-")], path
+        assert "type" in node or "enum" in node or "const" in node, path
 
 
 @pytest.mark.parametrize("name", GOOD)
