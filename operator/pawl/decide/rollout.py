@@ -65,22 +65,21 @@ class PodState(msgspec.Struct, frozen=True):
 class Assessment(msgspec.Struct, frozen=True):
     """What one workload, or one bare Pod, is under one override.
 
-    `wanted` holds the places that a rule of the override decides; empty: the override does not concern it. `images` are
-    all places of its template after rewriting and `hash` is theirs. `drift` holds the places of the stored template
-    that differ from `images` and are decided by the override. `notes` are the reasons and messages about images that
-    could not be rewritten, as verdicts of no Pod.
+    `wanted` holds the places that a rule of the override decides, `images` all places of its template after rewriting,
+    and `hash` is theirs. `notes` tell of places that a rule matched and left alone, as verdicts of no Pod.
     """
 
     row: WorkloadRow | PodRow
     wanted: tuple[WantedImage, ...] = ()
     images: tuple[ImageAt, ...] = ()
     hash: str = ""
-    drift: tuple[ImageAt, ...] = ()
     pods: tuple[PodState, ...] = ()
     asks: tuple[Ask, ...] = ()
     notes: tuple[ContainerVerdict, ...] = ()
     started: bool = False
     """For a Job: one of its containers ever ran, or a Pod of it succeeded."""
+    mine: bool = False
+    """Pawl wrote its stored template (annotation pawl.dev/original), so that outdated places are mended too."""
 
     @property
     def key(self) -> str:
@@ -90,8 +89,14 @@ class Assessment(msgspec.Struct, frozen=True):
 
     @property
     def matched(self) -> bool:
-        """Whether the override decides one of its images."""
-        return bool(self.wanted)
+        """Whether a rule of the override matches an image of its template, or one that a Pod has besides."""
+        return bool(self.wanted or self.notes or self.pods)
+
+    @property
+    def drift(self) -> tuple[ImageAt, ...]:
+        """The places of the stored template that the override would write otherwise."""
+        written = (place for place in self.wanted if place.written != place.wanted)
+        return tuple(ImageAt(p.group, p.name, p.wanted) for p in written if self.mine or not p.outdated)
 
     @property
     def stale(self) -> tuple[PodRow, ...]:
