@@ -213,7 +213,7 @@ def _rules_of_both() -> tuple[Bad, ...]:
         Bad("no target", body(rules=[{"source": "r.io"}]), "target: Required value"),
         Bad("an empty source", from_(""), "at least 1 chars long"),
         Bad("a long source", from_("r.io/" + "x" * 251), "may not be more than 255 bytes"),
-        Bad("sha512", body(rules=[rule(digest="sha512:" + "a" * 128)]), "should match"),
+        Bad("sha512", body(rules=[rule(digest="sha512:" + "a" * 64)]), "should match"),
         Bad("a tag with a blank", body(rules=[rule(tag="a b")]), "should match"),
         Bad("a container", body(rules=[{**rule(), "containers": ["App"]}]), "should match"),
         Bad("a container twice", body(rules=[{**rule(), "containers": ["a", "a"]}]), "Duplicate value"),
