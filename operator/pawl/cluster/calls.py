@@ -35,7 +35,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     @property
     def path(self) -> str:
         """The encoded path, without the query."""
-        return self.resource.path(self.namespace, None if self.verb == "create" else self.name, self.subresource)
+        listed = self.verb == "create" and self.subresource is None  # a new object is posted to the list
+        return self.resource.path(self.namespace, None if listed else self.name, self.subresource)
 
     @property
     def target(self) -> str:

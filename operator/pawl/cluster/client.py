@@ -130,10 +130,12 @@ class Cluster:
                 return
             query = {**query, "continue": token}
 
-    async def create(self, resource: Resource, namespace: str | None, body: Mapping[str, object]) -> bytes:
-        """Create an object and return it as stored. Raises Conflict where the name is taken."""
+    async def create(
+        self, resource: Resource, namespace: str | None, body: Mapping[str, object], subresource: str | None = None
+    ) -> bytes:
+        """Create an object, or post to a `subresource` of one. Raises Conflict where the name is taken."""
         request = self._request("create", "POST", resource, namespace, _name_in(body), body=_ENCODER.encode(body))
-        return await self._write(request)
+        return await self._write(msgspec.structs.replace(request, subresource=subresource))
 
     async def replace(self, resource: Resource, namespace: str | None, name: str, body: Mapping[str, object]) -> bytes:
         """Replace an object; a resourceVersion in the body makes a stale write a Conflict."""
@@ -157,9 +159,11 @@ class Cluster:
         name: str,
         body: Sequence[Mapping[str, object]],
         subresource: str | None = None,
+        manager: str | None = None,
     ) -> bytes:
-        """Apply a JSON patch, a list of operations; a failed `test` raises Invalid."""
-        return await self._patch(_Patch(JSON_PATCH, body, subresource), resource, namespace, name)
+        """Apply a JSON patch, a list of operations; a failed `test` raises Invalid. `manager` owns what changes."""
+        query = {"fieldManager": manager} if manager else None
+        return await self._patch(_Patch(JSON_PATCH, body, subresource, query), resource, namespace, name)
 
     async def apply(
         self,

@@ -21,8 +21,14 @@ _USER: Final = re.compile(r'User "([^"]{1,253})" cannot ')
 _UNAVAILABLE: Final = 500
 
 
+class _Cause(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+
+
 class _Details(msgspec.Struct):
     name: str = ""
+    causes: list[_Cause] | None = None
     retry_after: int | None = msgspec.field(name="retryAfterSeconds", default=None)
 
 
@@ -46,6 +52,7 @@ def error_of(request: Request, answer: Answer) -> ClusterError:
     status = _status(answer.body)
     said = one_line(status.message or _plain(answer.body) or f"HTTP {answer.status}")
     if answer.status == 429 or answer.status >= _UNAVAILABLE:
+        said = " ".join([said, *_budgets(status)])
         told = status.details.retry_after if status.details else None
         return _unavailable(request, answer, said, told)
     if answer.status in (401, 403):
@@ -58,6 +65,12 @@ def error_of(request: Request, answer: Answer) -> ClusterError:
         return Expired(f"{request.target}: {said}", status=410)
     named = request.name is None or request.name in said
     return Invalid(said if named else one_line(f"{request.target}: {said}"), status=answer.status)
+
+
+def _budgets(status: _Status) -> list[str]:
+    """What disruption budgets say of an eviction; the message itself does not name them."""
+    causes = (status.details.causes if status.details else None) or ()
+    return [each.message for each in causes if each.reason == "DisruptionBudget"]
 
 
 def _unavailable(request: Request, answer: Answer, said: str, told: int | None) -> ApiUnavailable:
