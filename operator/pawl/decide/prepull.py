@@ -30,10 +30,15 @@ class PrepullDecision(msgspec.Struct, frozen=True):
         return self.done == self.total
 
 
-def prepull(units: Iterable[Assessment], nodes: Iterable[NodeRow], pulls: Pulls) -> PrepullDecision:
-    """Decide which pulls to start: images by text, then nodes by name, at most `pulls.parallel` at once."""
+def prepull(
+    units: Iterable[Assessment], nodes: Iterable[NodeRow], pulls: Pulls, added: tuple[str, ...] = ()
+) -> PrepullDecision:
+    """Decide which pulls to start: images by text, then nodes by name, at most `pulls.parallel` at once.
+
+    `added` are the pull Secrets that Pods get besides their own.
+    """
     known = tuple(nodes)
-    wanted = {(pull.node, pull.image): pull for unit in units for pull in _of(unit, known)}
+    wanted = {(pull.node, pull.image): pull for unit in units for pull in _of(unit, known, added)}
     order = sorted(wanted, key=lambda pair: (pair[1], pair[0]))
     states = pulls.states
     running = sum(1 for state in states.values() if state is PullState.PULLING)
@@ -44,10 +49,11 @@ def prepull(units: Iterable[Assessment], nodes: Iterable[NodeRow], pulls: Pulls)
     return PrepullDecision(tuple(fresh[:free]), done, len(order), failed)
 
 
-def _of(unit: Assessment, nodes: tuple[NodeRow, ...]) -> Iterable[Prepull]:
+def _of(unit: Assessment, nodes: tuple[NodeRow, ...], added: tuple[str, ...]) -> Iterable[Prepull]:
     row = unit.row
     images = sorted({image.wanted for image in unit.wanted if image.group != "volumes"})
+    secrets = tuple(dict.fromkeys((*row.spec.pull_secrets, *added)))
     fitting = [node for node in nodes if node.ready and may_run(row.spec.placement, node)]
     for node in fitting:
         for image in images:
-            yield Prepull(node.name, image, row.namespace, row.spec.pull_secrets, row.spec.account)
+            yield Prepull(node.name, image, row.namespace, secrets, row.spec.account)
