@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from pawl.sandbox.images import MANIFEST, Blob, Image, Pusher, build
+from pawl.sandbox.images import Blob, Image, Pusher, build
 
 AMD64 = "linux/amd64"
 MULTI = ("linux/amd64", "linux/arm64")
@@ -52,12 +52,12 @@ def push_copy(registry: str, of: Image, repository: str, tag: str = "") -> Pushe
     """Push the very bytes of an image under another name: every digest is the same."""
     name = replace(of, repository=repository, tag=tag or of.tag)
     made = build(of)
-    with httpx.Client(base_url=f"http://{registry}/v2/{repository}", trust_env=False) as client:
+    with httpx.Client(base_url=f"http://{registry}", trust_env=False) as client:
         for blob in made.blobs:
-            _upload(client, blob)
+            _upload(client, repository, blob)
         for manifest in made.manifests:
-            _put(client, manifest, manifest.digest)
-        _put(client, made.top, name.tag)
+            _put(client, repository, manifest, manifest.digest)
+        _put(client, repository, made.top, name.tag)
     return described(registry, name, of)
 
 
@@ -80,15 +80,15 @@ def described(registry: str, name: Image, content: Image) -> Pushed:
     return Pushed(registry, name, made.top.digest, platforms, configs)
 
 
-def _upload(client: httpx.Client, blob: Blob) -> None:
-    begun = client.post("/blobs/uploads/")
+def _upload(client: httpx.Client, repository: str, blob: Blob) -> None:
+    begun = client.post(f"/v2/{repository}/blobs/uploads/")
     assert begun.status_code == 202, begun.text
     where = httpx.URL(begun.headers["Location"]).copy_add_param("digest", blob.digest)
     answer = client.put(where, content=blob.body, headers={"Content-Type": "application/octet-stream"})
     assert answer.status_code == 201, answer.text
 
 
-def _put(client: httpx.Client, manifest: Blob, reference: str) -> None:
-    kind = {"Content-Type": manifest.media_type or MANIFEST}
-    answer = client.put(f"/manifests/{reference}", content=manifest.body, headers=kind)
+def _put(client: httpx.Client, repository: str, manifest: Blob, reference: str) -> None:
+    kind = {"Content-Type": manifest.media_type}
+    answer = client.put(f"/v2/{repository}/manifests/{reference}", content=manifest.body, headers=kind)
     assert answer.status_code == 201, answer.text

@@ -105,7 +105,10 @@ class Recorder:
         return [image for index, image in enumerate(found) if index == 0 or found[index - 1] != image]
 
     def writes(self, kind: str, name: str, manager: str = "") -> list[Change]:
-        """Changes of what is wanted: an object created, or one whose generation rose; by one manager if named."""
+        """Changes of what is wanted: an object created, or one whose generation rose; by one manager if named.
+
+        A Deployment's generation rises with its annotations too (`pkg/registry/apps/deployment/strategy.go`).
+        """
         known: dict[str, int] = {}
         found = []
         for each in self.changes(kind, name):
@@ -140,6 +143,15 @@ class Recorder:
             await self._stop.wait()
             for task in tasks:
                 task.cancel()
+        await self._hung_up()
+
+    async def _hung_up(self) -> None:
+        """A TLS connection says goodbye after its session was closed, and aiohttp does not wait for that."""
+        sockets: Any = self._loop
+        for _ in range(500):
+            if len(sockets._selector.get_map()) == 1:  # the loop's own
+                return
+            await asyncio.sleep(0.01)
 
     async def _watch(self, cluster: Cluster, kind: str) -> None:
         version = await self._list(cluster, kind)
