@@ -1,7 +1,7 @@
 """The keys that a Pod's images are pulled with: what the kubelet will hold in its hand on the node.
 
 The ServiceAccount's list is taken only where the Pod has none (admission plugin `ServiceAccount`); what an override
-adds comes behind, since the gate runs after that plugin. Of several Secrets that fit the kubelet tries each in turn, the
+adds comes behind, as the gate runs after that plugin. Of several Secrets that fit the kubelet tries each in turn, the
 most specific entry first; without one that fits it pulls as nobody. A Secret that does not exist is passed over, one
 that cannot be read as JSON fails the pull (kubelet: `pkg/credentialprovider/secrets`, `getPullSecretsForPod`).
 Neighbours: `cluster.secrets` reads, `registry.credentials` parses, `sightings` and `explain` ask with them. Not here:

@@ -27,7 +27,6 @@ from pawl.registry.platforms import missing_platforms
 
 CAPACITY: Final = 8192
 """Answers that are kept, about 1 KiB each."""
-_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ class Sighting:
     reason: str
     message: str = ""
     digest: str = ""
-    platforms: Mapping[str, str] = _NOTHING
-    configs: Mapping[str, str] = _NOTHING
+    platforms: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, str] = field(default_factory=dict)
     again_in: float = field(default=0.0, compare=False)
 
 
