@@ -167,14 +167,26 @@ def test_pull_secrets_of_two_people_merge(api: Api, namespace: str) -> None:
     assert [each["name"] for each in answer.body["spec"]["pullSecrets"]] == ["a", "b"]
 
 
+def thousand(**target: object) -> Json:
+    labels = {"key": "a", "operator": "In", "values": ["x" * 63] * 32}
+    one = {**rule(LONG, repository=LONG, **target), "containers": ["x" * 63]}
+    keys = {f"{'x' * 253}/{number:063}": "y" * 63 for number in range(16)}
+    selector = {"selector": {"matchLabels": keys, "matchExpressions": [labels] * 16}}
+    return body(rules=[one] * 1000, workloads=selector)
+
+
 def test_a_thousand_of_the_longest_rules_fit_into_one_override(api: Api, namespace: str, post: Post) -> None:
     """Cost limits are asked twice: of the bounds as the CRD is installed, and of the values as an object is written."""
-    labels = {"key": "a", "operator": "In", "values": ["x" * 63] * 32}
-    one = {**rule(LONG, repository=LONG, tag="v" * 128), "containers": ["x" * 63]}
-    answer = post(body(rules=[one] * 1000, workloads=expressions(*[labels] * 16)))
+    answer = post(thousand(tag="v" * 128))
     assert answer.ok, answer.message
     assert len(answer.body["spec"]["rules"]) == 1000
     assert api.merge(path(namespace, name="rook"), {"spec": {"priority": 1}}).ok
+
+
+def test_a_thousand_of_the_longest_rules_fit_into_one_cluster_override(post_cluster: Post) -> None:
+    spec = thousand(policyRef={"name": "x" * 253, "namespace": "x" * 63})
+    answer = post_cluster(spec | {"namespaces": spec["workloads"]})
+    assert answer.ok, answer.message
 
 
 def test_a_thousand_rules_with_one_mistake_name_it(post: Post) -> None:

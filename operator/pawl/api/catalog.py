@@ -104,7 +104,7 @@ IMAGE_POLICY: Final = Kind(
 )
 
 _OVERRIDE_COLUMNS: Final = (
-    Column("Ready", _condition("Ready", "status"), "Whether every live Pod it covers is proved to run what it says."),
+    Column("Ready", _condition("Ready", "status"), "Whether all that the spec asks for is done."),
     REASON,
     Column("Matched", ".status.workloads.matched", "Workloads with an image that a rule decides.", type="integer"),
     Column("Verified", ".status.workloads.compliant", "Those whose live Pods are all verified.", type="integer"),

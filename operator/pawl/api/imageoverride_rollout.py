@@ -132,7 +132,7 @@ class Window(Model):
 
 
 def _as_text(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value) if isinstance(value, int) else value
 
 
 _BATCH: Final = r"^([1-9][0-9]{0,4}|[1-9][0-9]?%|100%)$"

@@ -14,7 +14,7 @@ from pawl.api.reasons import ConditionType, Reason
 
 OVERRIDE_CONDITIONS: Final[Mapping[ConditionType, str]] = MappingProxyType(
     {
-        ConditionType.READY: "The gate rewrites, and what runs already follows or is reported.",
+        ConditionType.READY: "All that the spec asks for is done; the reason says what is still missing.",
         ConditionType.RECONCILING: "The newest spec is not yet carried out. Stands only while True.",
         ConditionType.STALLED: "You must act: spec, Secret or right. Stands only while True.",
         ConditionType.ACCEPTED: "The rules can be carried out; False says which one cannot, and why.",
@@ -43,7 +43,7 @@ _RULES: Final = {
     Reason.CONFLICTING: "Two overrides of one rank decide one source; give one a greater `spec.priority`.",
     Reason.POLICY_NOT_FOUND: "The ImagePolicy of `target.policyRef` does not exist; the rule is inactive.",
     Reason.POLICY_WITHOUT_SELECTION: "The ImagePolicy of `target.policyRef` has chosen nothing; the rule is inactive.",
-    Reason.NAMESPACE_MISSING: "No namespace is selected now; new ones are covered as they come.",
+    Reason.NAMESPACE_MISSING: "A ClusterImageOverride names a policy or an operator without its namespace.",
     Reason.TABLE_TOO_LARGE: "The rules of all overrides do not fit into one table; use fewer or broader ones.",
     Reason.UNPARSABLE_IMAGE: "An image cannot be parsed as a reference; it is left alone.",
     Reason.RESULT_TOO_LONG: "An image would have more than 255 characters after rewriting; it is left alone.",
@@ -54,6 +54,9 @@ _ACCESS: Final = {
     Reason.SECRET_INVALID: "A Secret that the spec or a Pod names has not the right keys.",
     Reason.SECRET_TYPE_WRONG: "A pull Secret is not of type kubernetes.io/dockerconfigjson.",
     Reason.COPY_NOT_ALLOWED: "The owner does not allow the copy; annotate the source with pawl.dev/allow-copy-to.",
+    Reason.NAMESPACE_NOT_FOUND: "The namespace for a copy of a Secret does not exist.",
+    Reason.REFUSED: "The API server refuses the copy of a Secret, as by a quota; the message has its words.",
+    Reason.CONTENDED: "Somebody else writes the copy of a Secret again and again; Pawl leaves it to them.",
     Reason.SERVICE_ACCOUNT_NOT_FOUND: "The ServiceAccount of a Pod does not exist.",
     Reason.UNAUTHORIZED: "The registry does not accept the credentials of the Pod, or wants some.",
     Reason.DENIED: "The registry knows the credentials of the Pod and refuses this repository.",
@@ -66,6 +69,7 @@ _ACCESS: Final = {
 _PREFLIGHT: Final = {
     Reason.PREFLIGHT_PASSED: "Every target was seen in its registry, for every platform of the nodes.",
     Reason.PREFLIGHT_SKIPPED: "`spec.rollout.preflight` is Skip; targets are taken on trust.",
+    Reason.INVALID_IMAGE: "A target is no image reference; it is not used.",
     Reason.IMAGE_MISSING: "The target does not exist in its registry; the image is not rewritten until it does.",
     Reason.PLATFORM_MISMATCH: "The target lacks a platform of the nodes; the image is not rewritten until it has it.",
     Reason.UNREACHABLE: "No address, no connection, a timeout or a 5xx; it is tried again.",

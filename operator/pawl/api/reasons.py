@@ -109,6 +109,9 @@ class Reason(StrEnum):
     # of an override, Secrets
     COPY_NOT_ALLOWED = "CopyNotAllowed"
     SECRET_TYPE_WRONG = "SecretTypeWrong"
+    NAMESPACE_NOT_FOUND = "NamespaceNotFound"
+    REFUSED = "Refused"
+    CONTENDED = "Contended"
     # of an override, preflight and prepull
     PREFLIGHT_PASSED = "PreflightPassed"
     PREFLIGHT_SKIPPED = "PreflightSkipped"
