@@ -95,7 +95,9 @@ def applied(row: WorkloadRow, images: Sequence[ImageAt] = (), annotations: Mappi
     note = noted(row.original, [each for each in changes if each[1] != each[2]])
     kept = {place: live[place] for place in read_originals(note) if place in live}
     notes = {ROLLOUT: row.rollout, RESTART: row.restart, **(annotations or {})}
-    return _body(row, (kept | wanted).values(), notes, note)
+    values = kept | wanted
+    # In the order of the template: the API server sorts its list by the order of an apply.
+    return _body(row, [values[place] for place in live if place in values], notes, note)
 
 
 def identity(row: WorkloadRow) -> Body:
