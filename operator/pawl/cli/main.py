@@ -20,6 +20,7 @@ COMMANDS: Final = MappingProxyType(
     {
         "run": ("pawl.cli.run:run", "Run the operator."),
         "choose": ("pawl.cli.choose:choose", "Which tag would this policy select from these tags? Offline."),
+        "rewrite": ("pawl.cli.rewrite:rewrite", "Show manifests with the images that overrides give them. Offline."),
         "crds": ("pawl.cli.crds:crds", "Print the CRDs."),
         "status": ("pawl.cli.status:status", "Show the policies of a cluster and what holds them."),
         "forget": ("pawl.cli.forget:forget", "Delete a policy and its ledger, to start over."),

@@ -9,7 +9,7 @@ builds tables and finds conflicts, `decide.tables` interprets them. Not here: wr
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pawl.api.imageoverride import Override
 from pawl.api.imagerules import MAX_TABLE_BYTES, ClusterTable, Table
@@ -100,8 +100,8 @@ def compile_rulebook(stock: Stock) -> Rulebook:
 def _not_excluded(author: Author, excluded: frozenset[str]) -> Author:
     if author.namespace not in excluded or not author.namespace:
         return author
-    said = f"images of namespace {author.namespace} are never rewritten; move the override or delete it"
-    return author.refused(Refusal(Reason.INVALID_SPEC, said))
+    said = f"no rule is active: images of namespace {author.namespace} are never rewritten; delete the override"
+    return replace(author, drafts=(), inactive=(Inactive(0, Reason.INVALID_SPEC, said),))
 
 
 def _settle(authors: Sequence[Author], rows: Sequence[NamespaceRow]) -> dict[str, Refusal]:
