@@ -52,14 +52,24 @@ class _Look(msgspec.Struct, frozen=True):
 def assess(row: WorkloadRow | PodRow, pods: Sequence[PodRow], judge: Judge) -> Assessment:
     """Judge a workload with its Pods, or a bare Pod (`pods` is then that Pod alone). Only live Pods count."""
     subject = subject_for(row)
-    template = _template(row, subject, judge)
+    mine = judge.reconcile and isinstance(row, WorkloadRow) and bool(row.original)
+    template = _template(row, subject, judge, mine=mine)
     if row.deleting or not (template.wanted or template.notes or pods):
         return Assessment(row, images=template.images, hash=template.hash)
-    mine = judge.reconcile and isinstance(row, WorkloadRow) and bool(row.original)
     states, asks = _states(row, [pod for pod in pods if pod.live and not pod.mirror], judge, template)
     notes = tuple(_note(place, ruling) for place, ruling in template.notes)
-    wanted = template.wanted
-    return Assessment(row, wanted, template.images, template.hash, states, asks, notes, _started(row, pods), mine)
+    return Assessment(
+        row=row,
+        wanted=template.wanted,
+        images=template.images,
+        stored=template.stored,
+        hash=template.hash,
+        pods=states,
+        asks=asks,
+        notes=notes,
+        started=_started(row, pods),
+        mine=mine,
+    )
 
 
 def subject_for(row: WorkloadRow | PodRow) -> Subject:
@@ -70,13 +80,13 @@ def subject_for(row: WorkloadRow | PodRow) -> Subject:
     return subject_of((Owner(group, row.kind, row.name, row.uid, controller=True),), row.spec.labels)
 
 
-def _template(row: WorkloadRow | PodRow, subject: Subject, judge: Judge) -> Template:
+def _template(row: WorkloadRow | PodRow, subject: Subject, judge: Judge, *, mine: bool) -> Template:
     """Rewrite the template, without the containers that stand there only because Pawl wrote them once."""
     spec = row.spec
     if isinstance(row, WorkloadRow) and row.owned:
         images = tuple(place for place in spec.images if place.name not in row.owned)
         spec = msgspec.structs.replace(spec, images=images)
-    return want(judge.table, judge.override, subject, spec)
+    return want(judge.table, judge.override, subject, spec, mine=mine)
 
 
 def _states(

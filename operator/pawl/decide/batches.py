@@ -30,8 +30,9 @@ _PERCENT: Final = 100
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why a workload of a batch stops the rollout."""
+    """Why a workload of a batch stops the rollout; `key` names it."""
 
+    key: str
     reason: Reason
     message: str
 
@@ -119,7 +120,7 @@ def failure_of(unit: Unit, facts: RolloutFacts, now: float, *, stopping: bool) -
     if not late or not counts or any(missed(unit.state, one, facts.gate.since) for one in unit.state.pods):
         return None
     text = f"{unit.row.key} is not verified {facts.spec.rollout.progress_deadline} after it began"
-    return Failure(Reason.PROGRESS_DEADLINE_EXCEEDED, text)
+    return Failure(unit.row.key, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
 
 
 def _pod_failure(unit: Unit, one: PodState, facts: RolloutFacts, *, stopping: bool) -> Failure | None:
@@ -128,11 +129,11 @@ def _pod_failure(unit: Unit, one: PodState, facts: RolloutFacts, *, stopping: bo
     stuck = one.stuck
     if stuck is not None and stuck.new and not revivable(one, facts.gate.since) and (stopping or not stuck.started):
         text = f"{unit.row.key}: Pod {one.pod.name} waits in {stuck.waiting}; mend that, the rollout then goes on"
-        return Failure(Reason.BATCH_NOT_VERIFIED, text)
+        return Failure(unit.row.key, Reason.BATCH_NOT_VERIFIED, text)
     wrong = next((v for v in one.verdicts if v.verdict is Verdict.MISMATCH), None)
     if wrong is None:
         return None
-    return Failure(Reason.BATCH_NOT_VERIFIED, f"{unit.row.key}: Pod {one.pod.name}: {wrong.message}")
+    return Failure(unit.row.key, Reason.BATCH_NOT_VERIFIED, f"{unit.row.key}: Pod {one.pod.name}: {wrong.message}")
 
 
 def revivable(one: PodState, gate_since: float) -> bool:
@@ -171,8 +172,12 @@ def bounds(batches: Sequence[str], total: int) -> tuple[int, ...]:
 
 
 class Allowance(msgspec.Struct, frozen=True):
-    """How many workloads may be begun now, and the batch that is under way as people read it: `2/3`."""
+    """How many workloads may be begun now, and the batch that is under way as people read it: `2/3`.
 
+    `slots`: how many more may roll at once; `free`: how many of them may be members of the batch.
+    """
+
+    slots: int
     free: int
     batch: str
 
@@ -181,11 +186,11 @@ def allowance(members: Sequence[Unit], facts: RolloutFacts, also_rolling: int) -
     """Decide how many workloads may be begun. `also_rolling`: parents that restart without being members."""
     touched = sum(1 for unit in members if unit.touched)
     unfinished = sum(1 for unit in members if unit.touched and not unit.finished)
+    slots = max(0, facts.spec.rollout.max_concurrent - unfinished - also_rolling)
     ends = bounds(facts.spec.rollout.batches, len(members))
     if not ends:
-        return Allowance(max(0, facts.spec.rollout.max_concurrent - also_rolling), "")
+        return Allowance(slots, slots, "")
     index = next((i for i, end in enumerate(ends) if touched < end), len(ends) - 1)
     if unfinished and index and touched == ends[index - 1]:
         index -= 1
-    slots = facts.spec.rollout.max_concurrent - unfinished - also_rolling
-    return Allowance(max(0, min(slots, ends[index] - touched)), f"{index + 1}/{len(ends)}")
+    return Allowance(slots, max(0, min(slots, ends[index] - touched)), f"{index + 1}/{len(ends)}")

@@ -66,12 +66,15 @@ class Assessment(msgspec.Struct, frozen=True):
     """What one workload, or one bare Pod, is under one override.
 
     `wanted` holds the places that a rule of the override decides, `images` all places of its template after rewriting,
-    and `hash` is theirs. `notes` tell of places that a rule matched and left alone, as verdicts of no Pod.
+    and `hash` is theirs. `stored` are the places that Pawl is to hold in the stored template, for all overrides that
+    write templates: an apply with fewer would give up the others. `notes` tell of places that a rule matched and left
+    alone, as verdicts of no Pod.
     """
 
     row: WorkloadRow | PodRow
     wanted: tuple[WantedImage, ...] = ()
     images: tuple[ImageAt, ...] = ()
+    stored: tuple[ImageAt, ...] = ()
     hash: str = ""
     pods: tuple[PodState, ...] = ()
     asks: tuple[Ask, ...] = ()

@@ -33,7 +33,8 @@ class Roll(msgspec.Struct, frozen=True, tag=True):
 class RewriteTemplate(msgspec.Struct, frozen=True, tag=True):
     """Write images and annotations into the stored template, in one write.
 
-    `images` are all places of the template that differ. `hash` is `""` for a CronJob, whose template gets images only.
+    `images` are all places that manager `pawl` is to hold, also those that are right already and those of other
+    overrides: an apply with fewer gives the others up. `hash` is `""` for a CronJob, whose template gets images only.
     """
 
     workload: WorkloadRow

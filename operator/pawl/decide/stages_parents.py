@@ -1,8 +1,8 @@
 """Operators above stale workloads: they read their image once at start, so they are restarted before their children.
 
 A parent is restarted once for one hash: of the override's uid and the images that it wants for all children of that
-parent, stale or not, so that the hash does not change while the work goes on. The annotation holds the hashes of the last
-overrides, with commas between: two overrides over one operator do not undo each other.
+parent, stale or not, so that the hash does not change while the work goes on. The annotation holds the hashes of the
+last overrides, with commas between: two overrides over one operator do not undo each other.
 Neighbours: `decide.stages` waits for them, `decide.batches` says how far a workload is. Not here: ownerReferences.
 """
 

@@ -59,12 +59,14 @@ def images_hash(images: Iterable[ImageAt]) -> str:
 class Template(msgspec.Struct, frozen=True):
     """A Pod template, or a bare Pod, after the rules.
 
-    `images` are all places with their final image, `wanted` those that the override decides, `notes` the places that
-    one of its rules matched and left alone: the ruling says why.
+    `images` are all places with their final image, `wanted` those that the override decides, `stored` those that Pawl is
+    to hold in the stored template for any override (`mine`: it wrote there before), `notes` the places that a rule of
+    the override matched and left alone: the ruling says why.
     """
 
     images: tuple[ImageAt, ...]
     wanted: tuple[WantedImage, ...]
+    stored: tuple[ImageAt, ...] = ()
     notes: tuple[tuple[ImageAt, Ruling], ...] = ()
 
     @property
@@ -73,22 +75,32 @@ class Template(msgspec.Struct, frozen=True):
         return images_hash(self.images)
 
 
-def want(table: CompiledTable, override: str, subject: Subject, spec: PodSpec) -> Template:
+class _Decided(msgspec.Struct, frozen=True):
+    """One place after the table: what it becomes, and the entry that decides, if one does."""
+
+    at: ImageAt
+    ruling: Ruling
+    entry: Entry | None = None
+    wanted: WantedImage | None = None
+
+    def stored(self, *, mine: bool) -> bool:
+        """Whether Pawl is to hold it in the stored template: an image that only stands there by itself stays free."""
+        held = self.entry is not None and self.entry.templates and self.wanted is not None
+        return held and (mine or self.ruling.outcome == "Rewritten")
+
+
+def want(table: CompiledTable, override: str, subject: Subject, spec: PodSpec, *, mine: bool = False) -> Template:
     """Rewrite a template by the table, and tell which places a rule of this override decides."""
     if spec.ignored:
         return Template(spec.images, ())
-    images: list[ImageAt] = []
-    wanted: list[WantedImage] = []
-    notes: list[tuple[ImageAt, Ruling]] = []
-    for place in spec.images:
-        ruling = ruling_of(table, subject, place)
-        found = _decided(table, subject, place, ruling)
-        images.append(ImageAt(place.group, place.name, ruling.image if found is None else found[1].wanted))
-        if found is not None and found[0].override == override:
-            wanted.append(found[1])
-        elif _left(ruling, override):
-            notes.append((place, ruling))
-    return Template(tuple(images), tuple(wanted), tuple(notes))
+    decided = [_decide(table, subject, place) for place in spec.images]
+    ours = [one for one in decided if one.entry is not None and one.entry.override == override]
+    return Template(
+        images=tuple([one.at for one in decided]),
+        wanted=tuple([one.wanted for one in ours if one.wanted is not None]),
+        stored=tuple([one.at for one in decided if one.stored(mine=mine)]),
+        notes=tuple([(one.at, one.ruling) for one in ours if one.wanted is None]),
+    )
 
 
 def ruling_of(table: CompiledTable, subject: Subject, place: ImageAt) -> Ruling:
@@ -99,26 +111,24 @@ def ruling_of(table: CompiledTable, subject: Subject, place: ImageAt) -> Ruling:
     return ruling
 
 
-def _decided(
-    table: CompiledTable, subject: Subject, place: ImageAt, ruling: Ruling
-) -> tuple[Entry, WantedImage] | None:
-    if ruling.outcome in ("Rewritten", "Same") and ruling.entry is not None:
-        entry = ruling.entry
-        return entry, WantedImage(place.group, place.name, place.image, ruling.image, entry.rule)
+def _decide(table: CompiledTable, subject: Subject, place: ImageAt) -> _Decided:
+    ruling = ruling_of(table, subject, place)
+    entry = ruling.entry
+    if entry is not None and ruling.outcome in ("Rewritten", "Same"):
+        wanted = WantedImage(place.group, place.name, place.image, ruling.image, entry.rule)
+        return _Decided(ImageAt(place.group, place.name, ruling.image), ruling, entry, wanted)
+    if entry is not None:
+        told = ruling.outcome in ("Held", "TooLong", "Exempt")
+        return _Decided(place, ruling, entry if told else None)
     claim = claims(table, subject, place) if ruling.outcome == "Unmatched" else None
     if claim is None:
-        return None
+        return _Decided(place, ruling)
     final = _renewed(place.image, claim) if claim.stale else place.image
-    entry = claim.entry
-    return entry, WantedImage(place.group, place.name, place.image, final, entry.rule, True, claim.stale)
+    wanted = WantedImage(place.group, place.name, place.image, final, claim.entry.rule, True, claim.stale)
+    return _Decided(ImageAt(place.group, place.name, final), ruling, claim.entry, wanted)
 
 
 def _renewed(image: str, claim: Claim) -> str:
     """Give an image that stands under a target the tag and digest that the rule has now."""
     reference = parse(image)
     return f"{reference.repository}{suffix(reference, claim.entry)}"
-
-
-def _left(ruling: Ruling, override: str) -> bool:
-    entry = ruling.entry
-    return ruling.outcome in ("Held", "TooLong", "Exempt") and entry is not None and entry.override == override
