@@ -71,6 +71,17 @@ class Conditions(Model):
     )
 
 
+class PolicyMark(Model):
+    """Which selection of an ImagePolicy gave tag and digest: an older one never takes its place."""
+
+    namespace: Short = Field(description="Namespace of the policy.")
+    name: Short = Field(description="Its name.")
+    uid: Short = Field("", description="Its uid: one made anew may begin anew.")
+    image: Annotated[str, StringConstraints(max_length=255)] = Field(description="Its spec.image.")
+    epoch: Annotated[int, Field(ge=1)] = Field(description="Epoch of the selection.")
+    sequence: Annotated[int, Field(ge=1)] = Field(description="Sequence of the selection.")
+
+
 class Entry(Conditions):
     """What becomes of images below one source."""
 
@@ -79,6 +90,7 @@ class Entry(Conditions):
     )
     tag: Tag | None = Field(None, description="The tag of the result.")
     digest: Digest | None = Field(None, description="The digest of the result.")
+    policy: PolicyMark | None = Field(None, description="Where tag and digest come from, if from an ImagePolicy.")
     pods: bool = Field(default=True, description="Pods are rewritten at their admission.")
     templates: bool = Field(default=False, description="Templates of workloads are rewritten at their admission.")
     override: Annotated[str, StringConstraints(max_length=317)] = Field(

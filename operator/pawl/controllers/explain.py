@@ -115,7 +115,6 @@ class Explainer:
             found = Explanation(Knowledge.EXPLAINED, await self._configs(question))
         except RegistryError as error:
             return self._failed(question, error, asked)
-        self._pauses.clear(question.key)
         self._known.put(question.key, found)
         return found
 

@@ -34,6 +34,11 @@ class OverrideStore:
         return any(len(store) for store in self._stores.values())
 
     @property
+    def clustered(self) -> bool:
+        """Whether ClusterImageOverrides are seen."""
+        return CLUSTERED in self._stores
+
+    @property
     def stores(self) -> tuple[ObjectStore, ...]:
         """The store of each kind."""
         return tuple(self._stores.values())

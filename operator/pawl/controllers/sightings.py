@@ -172,7 +172,6 @@ class Sightings:
         if isinstance(found, Failure):
             self._pauses.fail(look.key, found, asked, found.at_least)
         else:
-            self._pauses.clear(look.key)
             self._found.put(look.key, found)
         return found
 

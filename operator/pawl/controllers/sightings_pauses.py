@@ -56,7 +56,3 @@ class Pauses(Generic[K, F]):
         """Return the seconds until the question may be asked again; 0 if now."""
         known = self._known.get(key)
         return max(known.until - self.clock(), 0.0) if known is not None else 0.0
-
-    def clear(self, key: K) -> None:
-        """Forget the failure: it went well."""
-        self._known.drop(key)

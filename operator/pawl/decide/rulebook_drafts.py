@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride import ClusterImageOverride, Override
 from pawl.api.imageoverride_rollout import Templates
 from pawl.api.imageoverride_spec import PolicyRef, Requirement, Rule, Target
-from pawl.api.imagepolicy_status import Selection
-from pawl.api.imagerules import Entry, SecretEntry
+from pawl.api.imagerules import Entry, PolicyMark, SecretEntry
 from pawl.api.reasons import Reason
 from pawl.decide.objects import NamespaceRow
 from pawl.decide.reference import MAX_NAME, UnparsableReference, parse_repository
@@ -24,12 +24,26 @@ from pawl.decide.selectors import holds, requirements
 from pawl.decide.sources import Source, parse_place, parse_source
 
 
+class Chosen(Protocol):
+    """The part of a policy's selection that rules use."""
+
+    @property
+    def epoch(self) -> int: ...  # noqa: D102
+    @property
+    def sequence(self) -> int: ...  # noqa: D102
+    @property
+    def tag(self) -> str: ...  # noqa: D102
+    @property
+    def digest(self) -> str: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What rules need of an ImagePolicy: its `spec.image` and its selection, None while it has none."""
+    """What rules need of an ImagePolicy: its `spec.image`, its selection (None while it has none), and its uid."""
 
     image: str
-    selection: Selection | None
+    selection: Chosen | None
+    uid: str = ""
 
 
 Policies = Mapping[tuple[str, str], Policy]
@@ -171,6 +185,7 @@ class _Ruled:
     to: str
     tag: str | None
     digest: str | None
+    mark: PolicyMark | None = None
 
 
 def _rule(override: Override, index: int, rule: Rule, policies: Policies) -> _Ruled | Inactive:
@@ -180,22 +195,22 @@ def _rule(override: Override, index: int, rule: Rule, policies: Policies) -> _Ru
         place = parse_place(target.repository, "target.repository") if target.repository is not None else None
     except UnparsableReference as error:
         raise _fault(index, Reason.INVALID_SOURCE, str(error)) from None
-    tag, digest = target.tag, target.digest
+    tag, digest, mark = target.tag, target.digest, None
     if target.policy_ref is not None:
         found = _selected(override, index, target, policies)
         if isinstance(found, Inactive):
             return found
-        image, selection = found
+        image, selection, mark = found
         tag, digest = selection.tag, selection.digest or None
         place = place or image
     elif place is None and tag is None and digest is None:
         raise _fault(index, Reason.INVALID_SPEC, "target says nothing; give repository, tag, digest or policyRef")
-    return _Ruled(index, source, _to(index, source, place), tag, digest)
+    return _Ruled(index, source, _to(index, source, place), tag, digest, mark)
 
 
 def _selected(
     override: Override, index: int, target: Target, policies: Policies
-) -> tuple[Source, Selection] | Inactive:
+) -> tuple[Source, Chosen, PolicyMark] | Inactive:
     """Ask the policy that a target names. Raises _Faulty where the target may not name it."""
     reference = target.policy_ref
     if reference is None or target.tag is not None or target.digest is not None:
@@ -215,7 +230,16 @@ def _selected(
     except Stalled as error:
         said = f"rule {index} is inactive: {named}: {error.message}"
         return Inactive(index, Reason.POLICY_WITHOUT_SELECTION, said)
-    return Source(image.host, image.path), policy.selection
+    selection = policy.selection
+    mark = PolicyMark(
+        namespace=namespace,
+        name=reference.name,
+        uid=policy.uid,
+        image=policy.image,
+        epoch=selection.epoch,
+        sequence=selection.sequence,
+    )
+    return Source(image.host, image.path), selection, mark
 
 
 def _policy_namespace(override: Override, index: int, reference: PolicyRef) -> str:
@@ -266,6 +290,7 @@ def _draft(override: Override, author: Author, ruled: _Ruled, terms: Terms) -> D
             "to": ruled.to,
             "tag": ruled.tag,
             "digest": ruled.digest,
+            "policy": ruled.mark,
             "pods": enforcement.pods,
             "templates": enforcement.templates is not Templates.OFF,
             "override": author.key,

@@ -1,0 +1,68 @@
+"""Copies of pull Secrets for all overrides: into the namespaces where one of their rules decides an image.
+
+Credentials go where they are needed and nowhere else; a Pod that was there before its Secret is revived by the rollout.
+Neighbours: `secretcopies` makes one copy, `imagerules` asks before it looks at targets. Not here: grants.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from pawl.api.imageoverride import Override, PullSecret
+from pawl.controllers.overridestore import label_of
+from pawl.controllers.secretcopies import CopyResult, Released, SecretCopies
+from pawl.controllers.secretcopies_marks import CopyWish
+from pawl.decide.targets import Needed, Refusal
+
+SHOWN: Final = 20
+"""Failures that are kept of one override."""
+
+
+class Copies:
+    """Makes the copies that all overrides want. `guard` raises LeaseLost where nothing may be written."""
+
+    def __init__(self, copies: SecretCopies) -> None:
+        self._copies = copies
+
+    async def ensure(
+        self, overrides: Iterable[Override], needed: Iterable[Needed]
+    ) -> Mapping[str, tuple[Refusal, ...]]:
+        """Make every copy that is needed; return what failed by override."""
+        wishes = _wishes(overrides, needed)
+        results = await asyncio.gather(*(self._copies.ensure(wish) for wish in wishes))
+        failed: dict[str, list[Refusal]] = {}
+        for wish, result in zip(wishes, results, strict=True):
+            if not result.ok:
+                failed.setdefault(wish.override, []).append(_refusal(result))
+        return {label: tuple(found[:SHOWN]) for label, found in failed.items()}
+
+    async def release(self, label: str, namespaces: Iterable[str]) -> Released:
+        """Let go of every copy of an override in these namespaces."""
+        return await self._copies.release(label, frozenset(), namespaces)
+
+
+def _wishes(overrides: Iterable[Override], needed: Iterable[Needed]) -> list[CopyWish]:
+    places: dict[str, set[str]] = {}
+    for target in needed:
+        places.setdefault(target.override, set()).add(target.namespace)
+    return [
+        _wish(label_of(override), namespace, secret)
+        for override in overrides
+        if override.metadata.deletion_timestamp is None
+        for namespace in sorted(places.get(label_of(override), ()))
+        for secret in override.spec.pull_secrets
+        if secret.copy_from is not None
+    ]
+
+
+def _wish(label: str, namespace: str, secret: PullSecret) -> CopyWish:
+    source = secret.copy_from
+    if source is None:
+        raise ValueError(secret.name)
+    return CopyWish(source.namespace, source.name, namespace, secret.name, label)
+
+
+def _refusal(result: CopyResult) -> Refusal:
+    return Refusal(result.reason, result.message)

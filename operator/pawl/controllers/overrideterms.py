@@ -1,0 +1,35 @@
+"""On what terms the targets of an override are looked at: its CA, whether to look, and what was seen before.
+
+Neighbours: `access` reads CA Secrets, `targets` looks. Not here: credentials (those are the Pods', `pullkeys`).
+"""
+
+from __future__ import annotations
+
+from pawl.api.errors import Outcome
+from pawl.api.imageoverride import Override
+from pawl.controllers.access import AccessReader
+from pawl.controllers.targets import Terms
+from pawl.decide.targets import Refusal
+
+
+class TermsReader:
+    """Reads terms. `namespace` is Pawl's own: CA Secrets of ClusterImageOverrides are there."""
+
+    def __init__(self, access: AccessReader, namespace: str) -> None:
+        self._access = access
+        self._namespace = namespace
+
+    async def read(self, override: Override) -> Terms:
+        """Return the terms; a CA that cannot be read is a fault of every target."""
+        status, spec = override.status, override.spec
+        same = status.observed_generation == override.metadata.generation
+        pinned = {found.reference: found.digest for found in status.resolved} if same else {}
+        if spec.ca_secret_ref is None:
+            return Terms(spec.rollout.preflight, pinned=pinned)
+        place = override.metadata.namespace or self._namespace
+        try:
+            ca = await self._access.ca(place, spec.ca_secret_ref.name)
+        except Outcome as outcome:
+            fault = Refusal(outcome.reason, outcome.message)
+            return Terms(spec.rollout.preflight, fault=fault, pinned=pinned)
+        return Terms(spec.rollout.preflight, ca, pinned=pinned)

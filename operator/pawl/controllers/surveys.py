@@ -1,0 +1,88 @@
+"""Which targets the Pods and templates of the cluster need under the tables: asked at every change, answered from memory.
+
+Rows that did not change, under a table that did not, are not looked at again. Neighbours: `decide.targets` judges one
+Pod spec, `imagerules` asks. Not here: looking at registries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pawl.cluster.ruletables import CLUSTER, RuleTables
+from pawl.cluster.world import World
+from pawl.decide.assess import subject_for
+from pawl.decide.objects import NodeRow, PodRow, PodSpec, WorkloadRow
+from pawl.decide.placement import platforms
+from pawl.decide.rulebook import Rulebook
+from pawl.decide.tables import CompiledTable
+from pawl.decide.targets import Needed, needed_by
+
+_Known = dict[object, tuple[CompiledTable, PodSpec, tuple[Needed, ...]]]
+"""By namespace, subject and identity of the Pod spec, which is held so that no other one gets its identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What all judgements of one namespace share."""
+
+    namespace: str
+    table: CompiledTable
+    nodes: tuple[NodeRow, ...]
+
+
+class Survey:
+    """Remembers what each distinct Pod spec needs. `excluded` namespaces need nothing."""
+
+    def __init__(self, world: World, excluded: frozenset[str]) -> None:
+        self._world = world
+        self._excluded = excluded
+        self._nodes: tuple[NodeRow, ...] = ()
+        self._known: _Known = {}
+
+    def needed(self, book: Rulebook, tables: Mapping[str, CompiledTable]) -> frozenset[Needed]:
+        """Return every target that a template or a bare Pod needs under these tables."""
+        nodes = tuple(self._world.nodes())
+        if nodes != self._nodes:
+            self._nodes, self._known = nodes, {}
+        found: set[Needed] = set()
+        fresh: _Known = {}
+        for row in self._world.namespaces():
+            if row.name in self._excluded or row.name in book.left_alone or row.terminating:
+                continue
+            table = tables.get(row.name) or tables[CLUSTER]
+            found |= self._of(_Ground(row.name, table, nodes), fresh)
+        self._known = fresh
+        return frozenset(found)
+
+    def _of(self, ground: _Ground, fresh: _Known) -> set[Needed]:
+        found: set[Needed] = set()
+        for row in self._rows(ground.namespace):
+            subject = subject_for(row)
+            owners = subject.owner_uids if isinstance(row, PodRow) else ()
+            token = (ground.namespace, subject.kind, owners, id(row.spec))
+            known = fresh.get(token) or self._known.get(token)
+            if known is None or known[0] is not ground.table:
+                where = platforms(row.spec.placement, ground.nodes)
+                needed = needed_by(ground.table, ground.namespace, subject, row.spec, where)
+                known = (ground.table, row.spec, tuple(needed))
+            fresh[token] = known
+            found.update(known[2])
+        return found
+
+    def _rows(self, namespace: str) -> Iterator[WorkloadRow | PodRow]:
+        """Templates speak for their Pods; what is finished or going needs nothing."""
+        for row in self._world.workloads(namespace):
+            if not row.deleting and not (row.job is not None and row.job.finished):
+                yield row
+        for pod in self._world.pods(namespace):
+            if pod.live and not pod.mirror and not isinstance(self._world.root_of(pod), WorkloadRow):
+                yield pod
+
+    def stored_gives(self, tables: RuleTables, namespace: str, reference: str) -> bool:
+        """Whether the stored table of a namespace makes any of its images this reference now."""
+        stored = tables.tables.get(namespace) or tables.tables.get(CLUSTER)
+        if stored is None or stored.table is None:
+            return False
+        ground = _Ground(namespace, CompiledTable.of(stored.table), self._nodes)
+        return any(needed.reference == reference for needed in self._of(ground, {}))
