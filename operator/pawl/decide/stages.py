@@ -1,8 +1,8 @@
 """The decision about what runs already under one override: one step at a time, always from the world alone.
 
-Order: prepull, parents and then children in batches, Pods that wait for a Secret or a new image, Jobs, stored templates
-of CronJobs, fields of custom resources, verification. What may not be done now (suspended, not approved, paused, outside
-its window) is decided all the same and then held back, so that the status says what would come.
+Order: prepull, parents and then children in batches (and Pods that wait for a Secret or a new image), Jobs, stored
+templates of CronJobs, fields of custom resources, verification. What may not be done now (suspended, not approved,
+paused, outside its window) is decided all the same and then held back, so that the status says what would come.
 Neighbours: `decide.stages_view` sorts the facts, `decide.stages_parents` knows operators, `decide.batches` counts,
 `decide.stages_report` tells. Not here: reading and writing.
 """
@@ -16,7 +16,7 @@ import msgspec
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride import Mode, Templates
 from pawl.decide.batches import Allowance, Unit, allowance, begun, deadline
-from pawl.decide.objects import ImageAt, WorkloadRow
+from pawl.decide.objects import WorkloadRow
 from pawl.decide.plan import plan_of
 from pawl.decide.prepull import PrepullDecision, prepull
 from pawl.decide.rollout import Assessment, RolloutDecision, RolloutFacts, Stage
@@ -100,10 +100,7 @@ def _work(view: View, pulls: PrepullDecision | None, count: Allowance) -> Work:
     jobs = tuple(case.action for case in view.jobs.values() if case.action is not None)
     if jobs:
         return Work(Stage.JOBS, jobs)
-    templates = tuple(
-        _rewrite(state.row, state.stored) for state in view.templates if isinstance(state.row, WorkloadRow)
-    )
-    fields = (*templates, *view.facts.fields)
+    fields: tuple[Action, ...] = (*_cron_templates(view), *view.facts.fields)
     return Work(Stage.FIELDS, fields) if fields else Work(Stage.DONE)
 
 
@@ -186,8 +183,11 @@ def _touch(view: View, unit: Unit) -> Roll | RewriteTemplate:
     return Roll(row, unit.state.hash, restart)
 
 
-def _rewrite(row: WorkloadRow, images: tuple[ImageAt, ...]) -> RewriteTemplate:
-    return RewriteTemplate(row, images, "")
+def _cron_templates(view: View) -> Iterable[RewriteTemplate]:
+    """Rewrite the templates of CronJobs: nothing rolls, their next Jobs come new."""
+    for state in view.templates:
+        if isinstance(state.row, WorkloadRow):
+            yield RewriteTemplate(state.row, state.stored, "")
 
 
 def _next_look(view: View, waits: Iterable[Quiet], unfinished: Iterable[Unit]) -> float | None:

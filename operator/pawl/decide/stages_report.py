@@ -180,7 +180,7 @@ def _verified(worst: dict[str, Verdict]) -> Said:
 
 def _prepulled(pulls: PrepullDecision) -> Said:
     if pulls.complete:
-        return Said(ConditionType.PREPULLED, "True", Reason.PREPULLING, "the images are on their nodes")
+        return Said(ConditionType.PREPULLED, "True", ConditionType.PREPULLED, "the images are on their nodes")
     reason = Reason.PREPULL_FAILED if pulls.failed else Reason.PREPULLING
     return Said(ConditionType.PREPULLED, "False", reason, _pulled(pulls))
 

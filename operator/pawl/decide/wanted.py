@@ -59,9 +59,9 @@ def images_hash(images: Iterable[ImageAt]) -> str:
 class Template(msgspec.Struct, frozen=True):
     """A Pod template, or a bare Pod, after the rules.
 
-    `images` are all places with their final image, `wanted` those that the override decides, `stored` those that Pawl is
-    to hold in the stored template for any override (`mine`: it wrote there before), `notes` the places that a rule of
-    the override matched and left alone: the ruling says why.
+    `images` are all places with their final image, `wanted` those that the override decides, `stored` those that Pawl
+    is to hold in the stored template for any override (`mine`: it wrote there before), `notes` the places that a rule
+    of the override matched and left alone: the ruling says why.
     """
 
     images: tuple[ImageAt, ...]
