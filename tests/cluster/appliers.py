@@ -22,6 +22,7 @@ HEAL = 10.0
 """Seconds between two looks."""
 ARGO = "argocd-controller"
 FLUX = "kustomize-controller"
+TRIES = 5
 SERVER_SIDE = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
 
 
@@ -134,12 +135,20 @@ class FluxLike(Applier):
 
     def _difference(self, body: Json) -> list[str]:
         name = f"{body['kind']}/{body['metadata']['name']}"
-        live = self._stage.find(plural_of(body), body["metadata"]["name"])
-        if live is None:
-            return [f"{name}: gone"]
-        would = self._apply(body, dry=True)
-        assert would.ok, would.message
-        return list(unlike(_compared(would.body), _compared(live), name))
+        pair = self._would_and_is(body)
+        return list(unlike(_compared(pair[0]), _compared(pair[1]), name)) if pair else [f"{name}: gone"]
+
+    def _would_and_is(self, body: Json) -> tuple[Json, Json] | None:
+        """The dry run and what is stored, of one version: a controller's write in between would pass for a diff."""
+        for _ in range(TRIES):
+            live = self._stage.find(plural_of(body), body["metadata"]["name"])
+            if live is None:
+                return None
+            would = self._apply(body, dry=True)
+            assert would.ok, would.message
+            if _version(would.body) == _version(live):
+                return would.body, live
+        raise AssertionError(f"{body['kind']}/{body['metadata']['name']} does not hold still")
 
     def _apply(self, body: Json, *, dry: bool) -> Answer:
         path = self._stage.path(plural_of(body), body["metadata"]["name"])
@@ -162,6 +171,10 @@ def unlike(wanted: object, live: object, path: str) -> Iterator[str]:
 
 def _has_names(items: Sequence[object]) -> bool:
     return bool(items) and all(isinstance(each, dict) and "name" in each for each in items)
+
+
+def _version(body: Json) -> str:
+    return str(body["metadata"]["resourceVersion"])
 
 
 def _compared(body: Json) -> Json:

@@ -19,9 +19,10 @@ from uuid import uuid4
 from tests.cluster.api import POLICIES, Answer, Api, Json
 from tests.cluster.operators import Operator, good, operator_of
 from tests.cluster.override_stage_recorder import Recorder, recording
-from tests.cluster.rookstage import FakeRook, chart, config, operator_deployment, rook_of
+from tests.cluster.rookstage import FakeRook, rook_of
 
-from pawl.cli.demo_rook_objects import image_in
+from pawl.cli import demo_rook_chart as rook_chart
+from pawl.cli.demo_rook_objects import OPERATOR, image_in
 from pawl.sandbox import Cluster
 
 T = TypeVar("T")
@@ -29,6 +30,8 @@ POLL = 0.05
 PATIENCE = 60.0
 """Seconds for what controllers of a busy machine do: a rollout, a garbage collection."""
 HELM = "helm"
+CEPH = "registry.example.com/ceph/ceph:v18"
+"""What the custom resource names, unless a test says otherwise."""
 GROUPS = {
     "pods": "api/v1",
     "configmaps": "api/v1",
@@ -41,7 +44,9 @@ GROUPS = {
     "statefulsets": "apis/apps/v1",
     "jobs": "apis/batch/v1",
     "cronjobs": "apis/batch/v1",
+    "poddisruptionbudgets": "apis/policy/v1",
     "imageoverrides": POLICIES,
+    "imagepolicies": POLICIES,
     "imagerules": POLICIES,
 }
 
@@ -104,19 +109,19 @@ class Stage:
 
     # Rook
 
-    def install(self, image: str, **values: str) -> None:
+    def install(self, image: str, ceph: str = CEPH) -> None:
         """Install Rook's chart, or upgrade to another image, and wait for the operator's Pod."""
-        self.apply(*chart(image, **values))
-        self.wait(lambda: self.settled("deployments", "rook-ceph-operator"), "the operator's Pod to be Ready")
+        self.apply(*rook_chart.chart(image, ceph))
+        self.wait(lambda: self.settled("deployments", OPERATOR), "the operator's Pod to be Ready")
 
     def upgrade(self, image: str) -> None:
         """Change the chart's value of the image, and wait for the operator's new Pod."""
-        self.apply(operator_deployment(image))
-        self.wait(lambda: self.settled("deployments", "rook-ceph-operator"), "the operator's new Pod to be Ready")
+        self.apply(rook_chart.operator(image))
+        self.wait(lambda: self.settled("deployments", OPERATOR), "the operator's new Pod to be Ready")
 
     def set_cluster_image(self, image: str) -> None:
         """Edit the image that the custom resource names."""
-        self.apply(config(image))
+        self.apply(rook_chart.cluster(image))
 
     @contextmanager
     def rook(self, *modes: str, period: float = 0.5) -> Iterator[FakeRook]:
@@ -159,6 +164,11 @@ class Stage:
         found = self.find(plural, name)
         return image_in(found) if found else ""
 
+    def conditions(self, plural: str, name: str) -> dict[str, str]:
+        """The conditions of an object as `{"Ready": "True/Succeeded"}`; {} where there are none yet."""
+        found = (self.find(plural, name) or {}).get("status", {}).get("conditions", [])
+        return {each["type"]: f"{each['status']}/{each.get('reason', '')}" for each in found}
+
     def settled(self, plural: str, name: str) -> bool:
         """Whether a workload's controller has seen the newest generation and all Pods are of it and Ready."""
         found = self.find(plural, name)
@@ -196,7 +206,8 @@ def pawl_of(stage: Stage, *arguments: str, plain: Sequence[str] = ()) -> Iterato
 
 
 def plural_of(body: Json) -> str:
-    return f"{body['kind'].lower()}s" if body["kind"] != "ImageRules" else "imagerules"
+    kind = str(body["kind"]).lower()
+    return kind if kind.endswith("rules") else f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
 
 
 def images_of(spec: Json) -> dict[str, str]:

@@ -112,7 +112,8 @@ class Recorder:
         known: dict[str, int] = {}
         found = []
         for each in self.changes(kind, name):
-            if each.type != "DELETED" and each.generation > known.get(each.uid, 0) and manager in ("", *each.by):
+            rose = each.generation > known.get(each.uid, 0)
+            if rose and not each.deleting and manager in ("", *each.by):  # a deletion raises it too
                 found.append(each)
             known[each.uid] = max(each.generation, known.get(each.uid, 0))
         return found

@@ -1,6 +1,7 @@
-"""Rook on a stage: what its chart installs, and the operator that plays it (`pawl.cli.demo_rook`) as a process.
+"""The operator that plays Rook (`pawl.cli.demo_rook`) as a process, with its log.
 
-Neighbours: `override_stage` is the namespace underneath. Not here: what Pawl does about it.
+Neighbours: `pawl.cli.demo_rook_chart` is what its chart installs, `override_stage` the namespace underneath.
+Not here: what Pawl does about it.
 """
 
 from __future__ import annotations
@@ -18,42 +19,9 @@ from uuid import uuid4
 
 from tests.cluster.api import Json
 
-from pawl.cli.demo_rook_objects import CLUSTER, OPERATOR, WORKER
-
 START = 40.0
 """Seconds for a process to come up, and for an operator to act, on a busy machine."""
 POLL = 0.05
-CEPH = "registry.example.com/ceph/ceph:v18"
-"""What the custom resource names, unless a test says otherwise."""
-
-
-def chart(image: str, ceph: str = CEPH) -> list[Json]:
-    """What the chart installs, plus the ConfigMap that stands for the custom resource."""
-    return [account(OPERATOR), account(WORKER), config(ceph), operator_deployment(image)]
-
-
-def account(name: str) -> Json:
-    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}
-
-
-def config(ceph: str) -> Json:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": CLUSTER}, "data": {"image": ceph}}
-
-
-def operator_deployment(image: str) -> Json:
-    """The operator's Deployment: one Pod, and none beside it while it is replaced, as the chart has it."""
-    container = {"name": OPERATOR, "image": image, "args": ["ceph", "operator"]}
-    spec = {
-        "replicas": 1,
-        "strategy": {"type": "Recreate"},
-        "selector": {"matchLabels": {"app": OPERATOR}},
-        "template": {
-            "metadata": {"labels": {"app": OPERATOR}},
-            "spec": {"serviceAccountName": OPERATOR, "containers": [container]},
-        },
-    }
-    metadata = {"name": OPERATOR, "labels": {"app": OPERATOR}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 class FakeRook:

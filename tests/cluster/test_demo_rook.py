@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.api import Api, Json
+from tests.cluster.operators import good
 from tests.cluster.override_stage import Stage, images_of, stage_of
-from tests.cluster.rookstage import chart
 
-from pawl.cli.demo_rook_objects import DISCOVER, MON, OPERATOR, PREPARE, WORKER
+from pawl.cli.demo_rook import Actor
+from pawl.cli.demo_rook_chart import chart
+from pawl.cli.demo_rook_hands import Hands
+from pawl.cli.demo_rook_objects import DISCOVER, MON, OPERATOR, PREPARE, WORKER, Modes
+from pawl.cluster.client import Cluster as Client
 from pawl.sandbox import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
@@ -64,13 +68,32 @@ def test_children_carry_the_image_of_the_operators_own_pod(stage: Stage) -> None
 
 def test_nothing_is_made_before_the_operators_pod_is_ready(stage: Stage) -> None:
     with stage.rook() as rook:
-        stage.apply(*chart(STUCK))
+        stage.apply(*chart(STUCK, OLD))
         stage.wait(lambda: stage.waiting(OPERATOR) == ["ImagePullBackOff"], "the operator's Pod to be stuck")
         assert rook.lines() == []
         stage.upgrade(OLD)
         rook.until("created", DISCOVERS)
     assert stage.image("daemonsets", DISCOVER) == OLD
     assert [line["detail"] for line in rook.lines("started")] == [OLD]
+
+
+async def test_a_pod_that_runs_and_is_not_ready_has_no_operator_yet(stage: Stage) -> None:
+    stage.install(OLD)
+    pod = stage.path("pods", f"{stage.pods(OPERATOR)[0]['metadata']['name']}/status")
+    said: list[str] = []
+
+    def say(event: str, name: str, detail: str) -> None:
+        said.append(f"{event} {name} {detail}")
+
+    async with await Client.connect(str(stage.cluster.kubeconfig)) as client:
+        actor = Actor(Modes(stage.namespace), Hands(client, stage.namespace, say), say)
+        good(stage.api.merge(pod, {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}))
+        await actor.turn()
+        assert said == []
+        good(stage.api.merge(pod, {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}))
+        await actor.turn()
+    assert said[0].startswith("started pods/")
+    assert f"created {DISCOVERS} {OLD}" in said
 
 
 def test_a_new_image_in_the_chart_restarts_the_operator_which_puts_its_children(stage: Stage) -> None:

@@ -73,9 +73,9 @@ class Life:
     async def _mon(self) -> None:
         config = await self._hands.get(CONFIG_MAPS, objects.CLUSTER)
         owners = await self._owners()
-        if config is None or owners is None:
+        image = (config or {}).get("data", {}).get("image")
+        if image is None or owners is None:
             return
-        image = config["data"]["image"]
         found = await self._hands.get(objects.DEPLOYMENTS, objects.MON)
         if found is None:
             await self._hands.create(objects.DEPLOYMENTS, objects.mon(image, owners))
