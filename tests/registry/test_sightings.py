@@ -87,7 +87,7 @@ async def test_an_index_is_followed_to_the_platforms_of_the_nodes(stage: Stage) 
     digest = stage.registry.push("web", "v1", BOTH)
     seen = await stage.see("web:v1", ARM)
     children = {platform: stage.child("web", platform) for platform in BOTH}
-    assert (seen.ok, seen.reason, seen.message, seen.digest) == (True, "Seen", "", digest)
+    assert (seen.ok, seen.reason, seen.message, seen.digest) == (True, "PreflightPassed", "", digest)
     assert seen.platforms == {platform: child for platform, (child, _) in children.items()}
     assert seen.configs == {platform: config for platform, (_, config) in children.items()}
 
@@ -192,7 +192,8 @@ async def test_nodes_that_came_later_get_a_new_image_only_if_the_old_one_does_no
     second = stage.registry.push("web", "v1", BOTH, content="other")
     stage.clock.now += 31
     assert (await stage.see("web:v1", ARM)).digest == second
-    assert (await stage.see("web:v1")).digest == first
+    for platforms in (AMD, frozenset[str]()):
+        assert (await stage.see("web:v1", platforms)).digest == first
 
 
 async def test_a_failure_is_told_again_until_its_pause_is_over(stage: Stage) -> None:
@@ -269,8 +270,8 @@ async def test_plain_http_goes_to_hosts_of_the_flag_only() -> None:
         registry.push("web", "v1")
         host = f"registry.corp:{registry.port}"
         for flag, ca, reason in (
-            (host, None, "Seen"),
-            (host.upper(), "ca", "Seen"),
+            (host, None, "PreflightPassed"),
+            (host.upper(), "ca", "PreflightPassed"),
             ("other.corp:80", None, "Untrusted"),
         ):
             policy = NetworkPolicy(deny_loopback=False, plain_http_hosts=frozenset({flag}))

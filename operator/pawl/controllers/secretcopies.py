@@ -15,12 +15,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeVar
 
 import msgspec
 
 from pawl.api.errors import ClusterError, Conflict, Expired, Forbidden, Invalid, NotFound
+from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import SECRETS
 from pawl.controllers.answers import Answers
@@ -46,27 +46,15 @@ SOURCES: Final = 32
 T = TypeVar("T")
 
 
-class CopyReason(StrEnum):
-    """Why a copy is there, or not. Users see these words; they are added, never changed."""
-
-    COPIED = "Copied"
-    SECRET_NOT_FOUND = "SecretNotFound"
-    SECRET_TYPE_WRONG = "SecretTypeWrong"
-    COPY_NOT_ALLOWED = "CopyNotAllowed"
-    OWNED_BY_OTHER = "OwnedByOther"
-    NAMESPACE_NOT_FOUND = "NamespaceNotFound"
-    MISSING_RIGHT = "MissingRight"
-    REFUSED = "Refused"
-    CONTENDED = "Contended"
-    UNREACHABLE = "Unreachable"
-
-
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """Whether the copy is there and right. `message` is one line, empty if `ok`; `written`: this call wrote."""
+    """Whether the copy is there and right, and whether this call wrote it.
+
+    `reason` is a word of `api.reasons` and `message` one line; both are empty if it is `ok`.
+    """
 
     ok: bool
-    reason: CopyReason
+    reason: str = ""
     message: str = ""
     written: bool = False
 
@@ -104,12 +92,12 @@ class SecretCopies:
     async def ensure(self, wish: CopyWish) -> CopyResult:
         """Make the copy be there and equal to its source; nothing is written if it is. Raises nothing."""
         if (wish.source_namespace, wish.source_name) == (wish.namespace, wish.name):
-            return CopyResult(True, CopyReason.COPIED)
+            return CopyResult(ok=True)
         try:
             source = await self._source(wish)
         except NotFound:
             text = f"Secret {wish.source} does not exist; create it, or correct copyFrom"
-            return _refused(CopyReason.SECRET_NOT_FOUND, text)
+            return _refused(Reason.SECRET_NOT_FOUND, text)
         except ClusterError as error:
             return _failed(error, f"Secret {wish.source}")
         return _judged(wish, source) or await self._written(wish, source)
@@ -129,10 +117,10 @@ class SecretCopies:
                 except Conflict:
                     continue
         except NotFound as error:
-            return _refused(CopyReason.NAMESPACE_NOT_FOUND, f"copy {wish.target}: {error}")
+            return _refused(Reason.NAMESPACE_NOT_FOUND, f"copy {wish.target}: {error}")
         except ClusterError as error:
             return _failed(error, f"copy {wish.target}")
-        return _refused(CopyReason.CONTENDED, f"copy {wish.target}: somebody else writes this Secret again and again")
+        return _refused(Reason.CONTENDED, f"copy {wish.target}: somebody else writes this Secret again and again")
 
     async def _write(self, wish: CopyWish, source: StoredSecret) -> CopyResult:
         """Write once, on what is stored now. Raises Conflict where that changed meanwhile."""
@@ -140,14 +128,14 @@ class SecretCopies:
             copy = await self._read(wish.namespace, wish.name)
         except NotFound:
             await self._cluster.create(SECRETS, wish.namespace, body_of(wish, source))
-            return CopyResult(True, CopyReason.COPIED, written=True)
+            return CopyResult(ok=True, written=True)
         taken = _taken(wish, copy)
         if taken is not None:
             return taken
         patch = patch_of(wish, source, copy)
         if patch is not None:
             await self._patch(copy.metadata, patch)
-        return CopyResult(True, CopyReason.COPIED, written=patch is not None)
+        return CopyResult(ok=True, written=patch is not None)
 
     async def _patch(self, copy: Meta, patch: dict[str, object]) -> None:
         try:
@@ -225,13 +213,13 @@ def _judged(wish: CopyWish, source: StoredSecret) -> CopyResult | None:
     """Return why a source may not be copied, or None."""
     if source.type != CONFIG_TYPE:
         text = f"Secret {wish.source} has type {source.type}; pull Secrets that are copied have {CONFIG_TYPE}"
-        return _refused(CopyReason.SECRET_TYPE_WRONG, text)
+        return _refused(Reason.SECRET_TYPE_WRONG, text)
     if not granted(source, wish.namespace):
         text = (
             f"Secret {wish.source} does not allow a copy in namespace {wish.namespace}; its owner allows it with the "
             f"annotation {ALLOW_COPY_TO}: {wish.namespace}. A copy made before stays, and is not refreshed"
         )
-        return _refused(CopyReason.COPY_NOT_ALLOWED, text)
+        return _refused(Reason.COPY_NOT_ALLOWED, text)
     return None
 
 
@@ -239,23 +227,23 @@ def _taken(wish: CopyWish, copy: StoredSecret) -> CopyResult | None:
     """Return why a stored Secret may not become this copy, or None."""
     if not copy.metadata.ours or copy.type != CONFIG_TYPE:
         text = f"Secret {wish.target} exists and was not made by Pawl; delete it, or choose another name in pullSecrets"
-        return _refused(CopyReason.OWNED_BY_OTHER, text)
+        return _refused(Reason.OWNED_BY_OTHER, text)
     origin, others = copy.metadata.note(COPIED_FROM), sorted(copy.metadata.wanted_for - {wish.override})
     if origin != wish.source and others:
         text = f"Secret {wish.target} is a copy of {origin} already, for {', '.join(others[:5])}; choose another name"
-        return _refused(CopyReason.OWNED_BY_OTHER, text)
+        return _refused(Reason.OWNED_BY_OTHER, text)
     return None
 
 
-def _refused(reason: CopyReason, message: str) -> CopyResult:
-    return CopyResult(False, reason, message)
+def _refused(reason: Reason, message: str) -> CopyResult:
+    return CopyResult(ok=False, reason=reason, message=message)
 
 
 def _failed(error: ClusterError, what: str) -> CopyResult:
     if isinstance(error, Forbidden):
-        return _refused(CopyReason.MISSING_RIGHT, f"{what}: {error}")
+        return _refused(Reason.MISSING_RIGHT, f"{what}: {error}")
     refused = isinstance(error, (Invalid, Expired))
-    return _refused(CopyReason.REFUSED if refused else CopyReason.UNREACHABLE, f"{what}: {error}")
+    return _refused(Reason.REFUSED if refused else Reason.UNREACHABLE, f"{what}: {error}")
 
 
 def _decode(decoder: msgspec.json.Decoder[T], raw: bytes, what: str) -> T:

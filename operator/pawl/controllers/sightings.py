@@ -16,11 +16,12 @@ from types import MappingProxyType
 from typing import Final
 
 from pawl.api.errors import Outcome, RegistryError
+from pawl.api.reasons import Reason
 from pawl.cluster.refusals import one_line
 from pawl.controllers.pullkeys import PodKeys, Puller, PullKeys
 from pawl.controllers.sightings_ask import MAX_PLATFORMS, Manifests, Shown, Way, child_for
 from pawl.controllers.sightings_pauses import FIRST, Pauses
-from pawl.controllers.sightings_words import MESSAGE_BYTES, Failure, Seen, failure_of, keys_note, mismatch
+from pawl.controllers.sightings_words import MESSAGE_BYTES, Failure, failure_of, keys_note, mismatch
 from pawl.decide.reference import Reference, UnparsableReference, parse
 from pawl.registry.caches import Bounded, Flights
 from pawl.registry.platforms import missing_platforms
@@ -70,7 +71,7 @@ class Sighting:
     Attributes:
         reference: as it was wished.
         ok: the Pod can pull it, on nodes of all platforms wished for.
-        reason: a word of `Seen`, or of `api.reasons` where a Secret was at fault.
+        reason: a word of `api.reasons`; PreflightPassed if ok.
         message: one line that names image, platform and the registry's answer; empty if ok.
         digest: of the index, or of the manifest of an image for one platform; sha256, computed by Pawl.
         platforms: platform wished for -> digest of the manifest that a node takes for it.
@@ -141,12 +142,12 @@ class Sightings:
             keys = await self._keys.of(wish.puller)
             look = self._look(wish, reference, keys)
         except UnparsableReference as error:
-            return _refused(wish, Failure(Seen.INVALID_IMAGE, str(error)), FIRST)
+            return _refused(wish, Failure(Reason.INVALID_IMAGE, str(error)), FIRST)
         except Outcome as outcome:
             text = one_line(f"{wish.reference}: {outcome.message}", MESSAGE_BYTES)
             return Sighting(wish.reference, False, outcome.reason, text, again_in=FIRST)
         except RegistryError as error:
-            return _refused(wish, Failure(Seen.INVALID_IMAGE, str(error)), FIRST)
+            return _refused(wish, Failure(Reason.INVALID_IMAGE, str(error)), FIRST)
         return await self._seen(wish, look, keys, not_before)
 
     def _look(self, wish: Wish, reference: Reference, keys: PodKeys) -> _Look:
@@ -160,7 +161,7 @@ class Sightings:
         if isinstance(known, Failure):
             note = keys_note(known, look.way, keys.absent, wish.namespace)
             return _refused(wish, known, self._pauses.left(look.key), note)
-        return Sighting(wish.reference, True, Seen.SEEN, "", known.digest, known.platforms, known.configs)
+        return Sighting(wish.reference, True, Reason.PREFLIGHT_PASSED, "", known.digest, known.platforms, known.configs)
 
     async def _ask(self, look: _Look) -> _Found | Failure:
         """Look, and keep what comes of it."""
@@ -178,7 +179,9 @@ class Sightings:
     async def _judge(self, look: _Look) -> _Found | Failure:
         """What was seen goes first, for Pods may run it already; the tag is read anew if that lacks a platform."""
         if len(look.platforms) > MAX_PLATFORMS:
-            return Failure(Seen.TOO_LARGE, f"the nodes have {len(look.platforms)} platforms, more than {MAX_PLATFORMS}")
+            return Failure(
+                Reason.TOO_LARGE, f"the nodes have {len(look.platforms)} platforms, more than {MAX_PLATFORMS}"
+            )
         pinned = self._pins.get(look.top)
         if pinned is not None and not _lacking(pinned, look.platforms):
             return await self._fill(look, pinned)

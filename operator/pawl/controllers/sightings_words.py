@@ -9,47 +9,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
 from pawl.api import errors
 from pawl.api.errors import RegistryError
+from pawl.api.reasons import Reason
 from pawl.controllers.sightings_ask import Way
 
 MESSAGE_BYTES: Final = 512
 """A finding in a status holds no more."""
-
-
-class Seen(StrEnum):
-    """Reasons of a sighting. Users see them in conditions and findings; words are added, never changed."""
-
-    SEEN = "Seen"
-    INVALID_IMAGE = "InvalidImage"
-    IMAGE_MISSING = "ImageMissing"
-    PLATFORM_MISMATCH = "PlatformMismatch"
-    UNAUTHORIZED = "Unauthorized"
-    DENIED = "Denied"
-    FOREIGN_REALM = "ForeignRealm"
-    FORBIDDEN_TARGET = "ForbiddenTarget"
-    UNTRUSTED = "Untrusted"
-    UNREACHABLE = "Unreachable"
-    RATE_LIMITED = "RateLimited"
-    BAD_ANSWER = "BadAnswer"
-    TOO_LARGE = "TooLarge"
-
-
 _REASONS: Final = MappingProxyType(
     {
-        errors.Missing: Seen.IMAGE_MISSING,
-        errors.Unauthorized: Seen.UNAUTHORIZED,
-        errors.Denied: Seen.DENIED,
-        errors.ForeignRealm: Seen.FOREIGN_REALM,
-        errors.ForbiddenTarget: Seen.FORBIDDEN_TARGET,
-        errors.Untrusted: Seen.UNTRUSTED,
-        errors.RateLimited: Seen.RATE_LIMITED,
-        errors.BadAnswer: Seen.BAD_ANSWER,
-        errors.TooLarge: Seen.TOO_LARGE,
+        errors.Missing: Reason.IMAGE_MISSING,
+        errors.Unauthorized: Reason.UNAUTHORIZED,
+        errors.Denied: Reason.DENIED,
+        errors.ForeignRealm: Reason.FOREIGN_REALM,
+        errors.ForbiddenTarget: Reason.FORBIDDEN_TARGET,
+        errors.Untrusted: Reason.UNTRUSTED,
+        errors.RateLimited: Reason.RATE_LIMITED,
+        errors.BadAnswer: Reason.BAD_ANSWER,
+        errors.TooLarge: Reason.TOO_LARGE,
     }
 )
 _SKIP = "or set spec.rollout.preflight to Skip"
@@ -62,27 +42,27 @@ _ELSEWHERE: Final = (
     (re.compile(r" \(spec\.timeout\)"), ""),
     (re.compile(r"spec\.image\b"), "the rule's target"),
 )
-_KEYS_MATTER: Final = frozenset({Seen.IMAGE_MISSING, Seen.UNAUTHORIZED, Seen.DENIED})
+_KEYS_MATTER: Final = frozenset({Reason.IMAGE_MISSING, Reason.UNAUTHORIZED, Reason.DENIED})
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why there is no sighting; the same for all who came with the same keys. `at_least` seconds nobody asks again."""
 
-    reason: Seen
+    reason: Reason
     text: str
     at_least: float = 0.0
 
 
 def failure_of(error: RegistryError, host: str) -> Failure:
     """Return what a registry's error means to an override."""
-    reason = _REASONS.get(type(error), Seen.UNREACHABLE)
+    reason = _REASONS.get(type(error), Reason.UNREACHABLE)
     if isinstance(error, errors.RateLimited):
         return Failure(reason, "the registry asks to slow down; it is asked again later", error.retry_after)
     text = str(error)
     for pattern, instead in _ELSEWHERE:
         text = pattern.sub(instead.format(host=host), text)
-    if reason is Seen.IMAGE_MISSING:
+    if reason is Reason.IMAGE_MISSING:
         text = f"{text}; push or mirror it, or correct the rule's target"
     return Failure(reason, text)
 
@@ -91,7 +71,7 @@ def mismatch(wanted: list[str], offered: tuple[str, ...]) -> Failure:
     """Return the failure of an image that does not run on all nodes."""
     has = f"is for {', '.join(offered[:8])}" if offered else "names no platform: it is no image that a node runs"
     way_out = "push it for them too, or keep the Pods off such nodes"
-    return Failure(Seen.PLATFORM_MISMATCH, f"nodes have {', '.join(wanted)}, the image {has}; {way_out}")
+    return Failure(Reason.PLATFORM_MISMATCH, f"nodes have {', '.join(wanted)}, the image {has}; {way_out}")
 
 
 def keys_note(failure: Failure, way: Way, absent: tuple[str, ...], namespace: str) -> str:

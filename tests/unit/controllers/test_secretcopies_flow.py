@@ -154,6 +154,39 @@ async def test_a_copy_that_changes_while_it_is_let_go_is_looked_at_again(stage: 
     assert stage.marks == TWO
 
 
+async def test_who_joins_while_another_lets_go_is_not_forgotten(stage: Stage) -> None:
+    await stage.copies.ensure(WISH)
+    stage.mark(f"{ONE},{TWO}")
+
+    def join(_request: Request) -> None:
+        del stage.before["patch"]
+        stage.mark(f"{ONE},{TWO},late")
+
+    stage.before["patch"] = join
+    assert (await stage.copies.release(ONE, set(), ["shop"])).left == (("shop", "regcred"),)
+    assert stage.marks == f"{TWO},late"
+
+
+async def test_what_is_to_be_kept_is_kept(stage: Stage) -> None:
+    await stage.copies.ensure(WISH)
+    await stage.copies.ensure(CopyWish("registry", "regcred", "ns-1", "regcred", ONE))
+    released = await stage.copies.release(ONE, {("shop", "regcred")}, ["shop", "ns-1"])
+    assert released.deleted == (("ns-1", "regcred"),)
+    assert stage.marks == ONE
+
+
+@pytest.mark.parametrize(("others", "reason"), [("", None), (f",{TWO}", "OwnedByOther")])
+async def test_only_the_last_one_may_change_where_a_copy_comes_from(
+    stage: Stage, others: str, reason: str | None
+) -> None:
+    await stage.copies.ensure(WISH)
+    stage.mark(f"{ONE}{others}")
+    stage.put(SOURCE.replace("regcred", "second"), notes={"pawl.dev/allow-copy-to": "shop"})
+    result = await stage.copies.ensure(CopyWish("registry", "second", "shop", "regcred", ONE))
+    assert result.reason == reason
+    assert result.ok or f"a copy of registry/regcred already, for {TWO}" in result.message
+
+
 async def test_a_copy_that_a_person_took_over_is_left(stage: Stage) -> None:
     await stage.copies.ensure(WISH)
 

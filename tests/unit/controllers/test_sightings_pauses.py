@@ -1,4 +1,4 @@
-"""Pauses after failures: doubled, bounded, ended by time, by demand and by success."""
+"""Pauses after failures: doubled, bounded, ended by time and by demand."""
 
 from __future__ import annotations
 
@@ -48,16 +48,6 @@ def test_who_asks_for_something_newer_does_not_get_the_old_failure(pauses: Pause
     pauses.fail("key", "still down", asked=clock.now)
     assert pauses.held("key", not_before=1000.1) == "still down"
     assert pauses.left("key") == 60.0
-
-
-def test_a_success_begins_anew(pauses: Pauses[str, str], clock: Clock) -> None:
-    for _ in range(3):
-        pauses.fail("key", "down", clock.now)
-    pauses.clear("key")
-    pauses.clear("key")
-    assert (pauses.held("key"), pauses.left("key")) == (None, 0.0)
-    pauses.fail("key", "down", clock.now)
-    assert pauses.left("key") == FIRST
 
 
 def test_keys_are_apart(pauses: Pauses[str, str], clock: Clock) -> None:

@@ -9,9 +9,10 @@ from tests.unit.controllers.test_sightings_flow import HOST, Shelf, index
 
 from pawl.api import errors
 from pawl.api.errors import RegistryError
+from pawl.api.reasons import Reason
 from pawl.controllers.pullkeys import PodKeys
 from pawl.controllers.sightings_ask import Manifests, child_for
-from pawl.controllers.sightings_words import Seen, failure_of, mismatch
+from pawl.controllers.sightings_words import failure_of, mismatch
 from pawl.decide.reference import Repository
 from pawl.registry.addresses import NetworkPolicy
 from pawl.registry.platforms import offers
@@ -64,7 +65,7 @@ def test_sentences_point_to_fields_that_an_override_has(said: str, meant: str) -
 
 def test_a_mismatch_names_a_bounded_number_of_platforms() -> None:
     failure = mismatch(["linux/arm64"], tuple(f"linux/cpu{n}" for n in range(100)))
-    assert failure.reason is Seen.PLATFORM_MISMATCH
+    assert failure.reason is Reason.PLATFORM_MISMATCH
     assert failure.text.count("linux/cpu") == 8
 
 
