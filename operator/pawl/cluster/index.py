@@ -209,14 +209,11 @@ class Index:
         return change_of(row, self._root_uid(row), deleted=True)
 
     def _leave(self, pod: PodRow) -> None:
-        """Take a Pod from its owner; the stamp of an owner that is not watched goes with its last Pod."""
+        """Take a Pod from its owner."""
         root, owner = self._root_uid(pod), controller_of(pod.owners)
         if owner is not None:
             self._pods_below.drop(owner.uid, pod.uid)
-        if self._workloads.get(root) is not None or self.pods_of(root):
-            self._bump(root)
-        else:
-            self._stamps.pop(root, None)
+        self._touch(root)
 
     def _put_workload(self, row: WorkloadRow) -> Change | None:
         old = self._table(row).put(row)
@@ -233,7 +230,7 @@ class Index:
             return None
         self._relate(old, None)
         self._images.move(old.uid, old.spec, None)
-        self._stamps.pop(old.uid, None)
+        self._touch(old.uid)
         return change_of(row, self._bump_owner(row), deleted=True)
 
     def _relate(self, old: WorkloadRow | None, new: WorkloadRow | None) -> None:
@@ -250,8 +247,8 @@ class Index:
         owner = controller_of(row.owners)
         if owner is None:
             return row.uid
-        if self._workloads.get(owner.uid) is not None:
-            self._bump(owner.uid)
+        if row.kind == REPLICA_SET or self._workloads.get(owner.uid) is not None:
+            self._touch(owner.uid)
         return owner.uid if row.kind == REPLICA_SET else row.uid
 
     def _table(self, row: WorkloadRow) -> Table[WorkloadRow]:
@@ -267,6 +264,13 @@ class Index:
     def _root_uid(self, pod: PodRow) -> str:
         root = self.root_of(pod)
         return pod.uid if root is None else root.uid
+
+    def _touch(self, uid: str) -> None:
+        """Move a stamp, or forget it with the last that it is about."""
+        if self.workload(uid) is not None or self.pods_of(uid):
+            self._bump(uid)
+        else:
+            self._stamps.pop(uid, None)
 
     def _bump(self, uid: str) -> None:
         self._clock += 1
