@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -31,14 +32,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoredTable:
-    """One table as it is stored. `table` is None where it cannot be read by this version of Pawl."""
+    """One table as it is stored. `table` is None where it cannot be read by this version of Pawl.
+
+    `written` is when it was last written, in seconds since the epoch by the API server's clock.
+    """
 
     namespace: str
     name: str
     uid: str
     version: str
     table: Table | None
-    generation: int = 0
+    written: float = 0.0
+
+
+class _Written(msgspec.Struct):
+    time: datetime | None = None
 
 
 class _Meta(msgspec.Struct, rename="camel"):
@@ -46,7 +54,11 @@ class _Meta(msgspec.Struct, rename="camel"):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
+    managed_fields: list[_Written] = []
+
+    @property
+    def written(self) -> float:
+        return max((each.time.timestamp() for each in self.managed_fields if each.time is not None), default=0.0)
 
 
 class _Object(msgspec.Struct):
@@ -67,7 +79,7 @@ def decode_table(raw: bytes) -> StoredTable:
     except ValidationError as error:
         log.warning("table could not be read", namespace=meta.namespace, error=str(error.errors()[0]["msg"]))
         table = None
-    return StoredTable(meta.namespace, meta.name, meta.uid, meta.resource_version, table, meta.generation)
+    return StoredTable(meta.namespace, meta.name, meta.uid, meta.resource_version, table, meta.written)
 
 
 def _ignore(_namespace: str) -> None:

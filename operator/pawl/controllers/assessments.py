@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pawl.api.imageoverride import OnDelete, Override, Templates
 from pawl.cluster.world import World
 from pawl.controllers.overridestore import label_of
+from pawl.controllers.prepulls import is_prepull
 from pawl.controllers.standing import Standing
 from pawl.decide.assess import Judge, assess
 from pawl.decide.digests import Explained
@@ -46,7 +47,7 @@ class Assessments:
         found: list[Assessment] = []
         kept: dict[str, _Kept] = {}
         for namespace in namespaces:
-            table = standing.table(namespace)
+            table = standing.table_for(label_of(override), namespace)
             if table is None:
                 continue
             judge = _judge(override, table, nodes, evidence)
@@ -74,7 +75,8 @@ class Assessments:
 
     def _rows(self, namespace: str) -> Iterator[tuple[WorkloadRow | PodRow, tuple[PodRow, ...] | None]]:
         for row in self._world.workloads(namespace):
-            yield row, None
+            if not is_prepull(row):
+                yield row, None
         for pod in self._world.pods(namespace):
             if pod.live and not pod.mirror and not isinstance(self._world.root_of(pod), WorkloadRow):
                 yield pod, (pod,)

@@ -9,14 +9,14 @@ from there. Not here: rolling what runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError
-from pawl.api.imageoverride import Override
+from pawl.api.imageoverride import Mode, Override
 from pawl.api.imagerules import Table
 from pawl.cluster.ruletables import CLUSTER, RuleTables, StoredTable
 from pawl.cluster.world import World
@@ -31,7 +31,7 @@ from pawl.controllers.surveys import Survey
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.rulebook import EVERYWHERE, Rulebook, Stock, compile_rulebook
 from pawl.decide.tables import CompiledTable
-from pawl.decide.targets import Needed, Refusal, held_back
+from pawl.decide.targets import Needed, held_back
 
 RULES: Final = Key("ImageRules", "", "pawl")
 """The one key of this controller."""
@@ -58,8 +58,10 @@ class RulesParts:
     board: Board
     guard: Callable[[], int]
     wake: Callable[[Key], None]
-    exempt: Callable[[], Mapping[str, Mapping[str, str]]]
+    exempt: Callable[[Iterable[Override]], Mapping[str, Mapping[str, str]]]
     excluded: frozenset[str]
+    complete: Callable[[], bool] = lambda: True
+    """Whether every override and policy was read: a table made of half of them would take images back."""
 
 
 class ImageRulesController:
@@ -68,23 +70,44 @@ class ImageRulesController:
     def __init__(self, parts: RulesParts) -> None:
         self._parts = parts
         self._survey = Survey(parts.world, parts.excluded)
-        self._compiled: dict[str, tuple[Table, CompiledTable]] = {}
+        self._drafts, self._standing = Compilations(), Compilations()
 
     async def reconcile(self, _key: Key) -> float | None:
         """Make all tables what they should be, and return the seconds until the next look."""
         parts = self._parts
-        if not (parts.world.synced and parts.tables.synced):
+        if not (parts.world.synced and parts.tables.synced and parts.complete()):
             return SOON
         overrides = parts.overrides.readable()
+        pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
         stock = self._stock(overrides)
         draft = compile_rulebook(stock)
-        tables = self._compile(draft)
-        needed = self._survey.needed(draft, tables)
-        copies = await parts.copies.ensure(overrides, needed)
+        drafted = self._drafts.of({CLUSTER: draft.cluster, **draft.namespaces})
+        needed = self._survey.needed(draft, drafted)
+        copies = await parts.copies.ensure(overrides, [each for each in needed if each.override not in pending])
         seen = await self._look(overrides, needed)
-        rulebook = compile_rulebook(replace(stock, held=self._held(seen))) if seen.refused else draft
-        failed = await self._write(rulebook)
-        self._publish(overrides, rulebook, (needed, seen, copies, failed))
+        held = self._held(seen)
+        approved = tuple(override for override in overrides if label_of(override) not in pending)
+        same = not pending and not seen.refused
+        book = draft if same else compile_rulebook(replace(stock, overrides=approved, held=held))
+        tables = self._frozen(book, pending)
+        failed = await self._write(tables)
+        compiled = self._standing.of({name: table for name, table in tables.items() if table is not None})
+        judged = draft.judged if pending else book.judged
+        fresh = Standing(
+            stamp=0,
+            rulebook=replace(book, judged=judged),
+            compiled=compiled,
+            drafted=drafted if pending else compiled,
+            pending=pending,
+            stored=dict(parts.tables.tables),
+            failed=failed,
+            contents=seen.contents,
+            needed=needed,
+            refused=seen.refused,
+            copies=copies,
+            generations={label_of(override): override.metadata.generation for override in overrides},
+        )
+        self._publish(overrides, fresh)
         return min(RESYNC, seen.again_in or RESYNC, *((30.0,) if failed else ()))
 
     def interval(self, _key: Key) -> float:
@@ -98,21 +121,9 @@ class ImageRulesController:
             overrides=overrides,
             policies=policies_for(overrides, parts.policies, stored),
             namespaces=parts.world.namespaces(),
-            exempt=parts.exempt(),
+            exempt=parts.exempt(overrides),
             excluded=parts.excluded,
         )
-
-    def _compile(self, book: Rulebook) -> dict[str, CompiledTable]:
-        """Compile each table once; namespaces under the same overrides share one, and an equal one stays as it was."""
-        tables: dict[str, Table] = {CLUSTER: book.cluster, **book.namespaces}
-        known = {id(old): (old, compiled) for old, compiled in self._compiled.values()}
-        fresh: dict[int, CompiledTable] = {}
-        for namespace, table in tables.items():
-            if id(table) not in fresh:
-                old = self._compiled.get(namespace) or known.get(id(table))
-                fresh[id(table)] = old[1] if old is not None and old[0] == table else CompiledTable.of(table)
-        self._compiled = {namespace: (table, fresh[id(table)]) for namespace, table in tables.items()}
-        return {namespace: fresh[id(table)] for namespace, table in tables.items()}
 
     async def _look(self, overrides: tuple[Override, ...], needed: frozenset[Needed]) -> Seen:
         read = await asyncio.gather(*(self._parts.terms.read(override) for override in overrides))
@@ -130,18 +141,31 @@ class ImageRulesController:
             return self._survey.stored_gives(self._parts.tables, namespace, reference)
         return (namespace, reference) in standing.contents
 
-    async def _write(self, book: Rulebook) -> dict[str, str]:
-        """Write what differs, the namespaces' tables first: the cluster's names them. Returns what failed."""
+    def _frozen(self, book: Rulebook, pending: frozenset[str]) -> dict[str, Table | None]:
+        """Return the tables to be stored; those that hold entries of an override whose plan waits stay as they are."""
         stored = self._parts.tables.tables
-        wanted: dict[str, Table | None] = dict(book.namespaces)
-        gone = [namespace for namespace in stored if namespace != CLUSTER and namespace not in wanted]
-        places = asyncio.Semaphore(WRITERS)
-        failed: dict[str, str] = {}
-        await asyncio.gather(*(self._put(namespace, wanted[namespace], (places, failed)) for namespace in wanted))
-        empty = not (book.cluster.rules or book.cluster.mandatory or book.namespaces)
+        kept = {
+            name: found.table
+            for name, found in stored.items()
+            if found.table is not None and pending & overrides_in(found.table)
+        }
+        own = {**book.cluster.own, **{name: True for name in kept if name != CLUSTER}}
+        cluster = book.cluster.model_copy(update={"own": own})
+        empty = not (cluster.rules or cluster.mandatory or own)
+        wanted: dict[str, Table | None] = dict.fromkeys(stored)
+        wanted |= {**book.namespaces, CLUSTER: None if empty else cluster}
+        return {**wanted, **kept}
+
+    async def _write(self, tables: Mapping[str, Table | None]) -> dict[str, str]:
+        """Write what differs. A new table comes before the cluster's names it, one that goes goes after that."""
+        places, failed = asyncio.Semaphore(WRITERS), dict[str, str]()
+        spaces = [name for name in tables if name != CLUSTER]
+        made = [name for name in spaces if tables[name] is not None]
+        await asyncio.gather(*(self._put(name, tables[name], (places, failed)) for name in made))
         if self._parts.overrides.clustered:
-            await self._put(CLUSTER, None if empty else book.cluster, (places, failed))
-        await asyncio.gather(*(self._put(namespace, None, (places, failed)) for namespace in gone))
+            await self._put(CLUSTER, tables.get(CLUSTER), (places, failed))
+        gone = [name for name in spaces if tables[name] is None]
+        await asyncio.gather(*(self._put(name, None, (places, failed)) for name in gone))
         return failed
 
     async def _put(
@@ -159,33 +183,47 @@ class ImageRulesController:
                 log.warning("table not written", namespace=namespace, error=str(error))
         return None
 
-    def _publish(
-        self,
-        overrides: tuple[Override, ...],
-        book: Rulebook,
-        made: tuple[frozenset[Needed], Seen, Mapping[str, tuple[Refusal, ...]], dict[str, str]],
-    ) -> None:
-        needed, seen, copies, failed = made
+    def _publish(self, overrides: tuple[Override, ...], fresh: Standing) -> None:
         board, before = self._parts.board, self._parts.board.standing
-        fresh = Standing(
-            stamp=before.stamp if before else 0,
-            rulebook=book,
-            compiled=self._compile(book),
-            stored=dict(self._parts.tables.tables),
-            failed=failed,
-            contents=seen.contents,
-            needed=needed,
-            refused=seen.refused,
-            copies=copies,
-            generations={label_of(override): override.metadata.generation for override in overrides},
-        )
         if before is not None and _same(before, fresh):
             return
-        board.standing = replace(fresh, stamp=fresh.stamp + 1)
+        board.standing = replace(fresh, stamp=before.stamp + 1 if before is not None else 1)
         for override in overrides:
             self._parts.wake(key_of(override))
 
 
+def awaits_approval(override: Override) -> bool:
+    """Whether nothing of an override may be in force yet: its plan is to be approved, and was not."""
+    rollout, plan = override.spec.rollout, override.status.plan
+    if rollout.mode is not Mode.PLAN:
+        return False
+    return plan is None or not rollout.approved_plan or rollout.approved_plan != plan.hash
+
+
+def overrides_in(table: Table) -> frozenset[str]:
+    """Return the overrides that a table has entries of."""
+    lists = (*table.mandatory.values(), *table.rules.values())
+    return frozenset(entry.override for entries in lists for entry in entries)
+
+
 def _same(before: Standing, after: Standing) -> bool:
-    parts = ("rulebook", "stored", "failed", "contents", "needed", "refused", "copies", "generations")
+    parts = ("rulebook", "stored", "failed", "contents", "needed", "refused", "copies", "generations", "pending")
     return all(getattr(before, part) == getattr(after, part) for part in parts)
+
+
+class Compilations:
+    """Compiled tables by namespace: one for all that are equal, and one that did not change stays as it was."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Table, CompiledTable]] = {}
+
+    def of(self, tables: Mapping[str, Table]) -> dict[str, CompiledTable]:
+        """Return the compiled form of each table."""
+        fresh: dict[int, CompiledTable] = {}
+        for namespace, table in tables.items():
+            if id(table) not in fresh:
+                known = self._known.get(namespace)
+                same = known is not None and (known[0] is table or known[0] == table)
+                fresh[id(table)] = known[1] if known is not None and same else CompiledTable.of(table)
+        self._known = {namespace: (table, fresh[id(table)]) for namespace, table in tables.items()}
+        return {namespace: fresh[id(table)] for namespace, table in tables.items()}

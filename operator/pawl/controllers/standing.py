@@ -20,12 +20,15 @@ class Standing:
     """One state of things; it is replaced as a whole. `stamp` grows with every new one.
 
     `compiled` and `stored` are the tables by namespace, `CLUSTER` for the rest. `failed`: namespaces whose table could
-    not be written, with a sentence. `refused`: targets that are held back, `copies`: what failed by override.
+    not be written, with a sentence. `drafted` are the tables as they would be with the `pending` overrides, whose plans
+    wait for approval. `refused`: targets that are held back, `copies`: what failed by override.
     """
 
     stamp: int
     rulebook: Rulebook
     compiled: Mapping[str, CompiledTable] = field(default_factory=dict)
+    drafted: Mapping[str, CompiledTable] = field(default_factory=dict)
+    pending: frozenset[str] = frozenset()
     stored: Mapping[str, StoredTable] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     contents: Mapping[tuple[str, str], Content] = field(default_factory=dict)
@@ -39,6 +42,12 @@ class Standing:
         if namespace in self.rulebook.left_alone:
             return None
         return self.compiled.get(namespace) or self.compiled.get(CLUSTER)
+
+    def table_for(self, label: str, namespace: str) -> CompiledTable | None:
+        """Return the table by which an override is judged: for one whose plan waits, the one that would hold."""
+        if label not in self.pending or namespace in self.rulebook.left_alone:
+            return self.table(namespace)
+        return self.drafted.get(namespace) or self.drafted.get(CLUSTER)
 
     def stored_table(self, namespace: str) -> StoredTable | None:
         """Return the stored table that holds in a namespace."""

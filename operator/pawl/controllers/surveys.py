@@ -1,4 +1,4 @@
-"""Which targets the Pods and templates of the cluster need under the tables: asked at every change, answered from memory.
+"""Which targets the Pods and templates of the cluster need under the tables: asked at every change, from memory.
 
 Rows that did not change, under a table that did not, are not looked at again. Neighbours: `decide.targets` judges one
 Pod spec, `imagerules` asks. Not here: looking at registries.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pawl.cluster.ruletables import CLUSTER, RuleTables
 from pawl.cluster.world import World
+from pawl.controllers.prepulls import is_prepull
 from pawl.decide.assess import subject_for
 from pawl.decide.objects import NodeRow, PodRow, PodSpec, WorkloadRow
 from pawl.decide.placement import platforms
@@ -73,7 +74,7 @@ class Survey:
     def _rows(self, namespace: str) -> Iterator[WorkloadRow | PodRow]:
         """Templates speak for their Pods; what is finished or going needs nothing."""
         for row in self._world.workloads(namespace):
-            if not row.deleting and not (row.job is not None and row.job.finished):
+            if not (row.deleting or is_prepull(row) or (row.job is not None and row.job.finished)):
                 yield row
         for pod in self._world.pods(namespace):
             if pod.live and not pod.mirror and not isinstance(self._world.root_of(pod), WorkloadRow):

@@ -1,0 +1,178 @@
+"""Carries out what a rollout decided: each action one guarded write, many at a time, none twice.
+
+A write that finds its object gone or changed does nothing: the world is read again and decided anew. A workload that
+was written to is not decided about again until the watch has shown the write. Neighbours: `cluster.writers`, `.jobs`,
+`.eviction` write, `prepulls` pulls. Not here: order, limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from pawl.api.errors import ApiUnavailable, ClusterError, Conflict, NotFound
+from pawl.cluster.client import Cluster
+from pawl.cluster.discovery import served
+from pawl.cluster.eviction import TOO_MANY, evict
+from pawl.cluster.jobs import delete_job, list_saved, recreate_job, save_job
+from pawl.cluster.world import World
+from pawl.cluster.writers import annotate_template, drop_zombies, rewrite_template
+from pawl.cluster.writers_fields import rewrite_field
+from pawl.controllers.prepulls import Prepulls
+from pawl.decide.objects import RESTART, ROLLOUT, PodRow, WorkloadRow
+from pawl.decide.rollout_actions import (
+    Action,
+    DeleteJob,
+    DropZombies,
+    Evict,
+    Prepull,
+    RecreateJob,
+    Restart,
+    RewriteField,
+    RewriteTemplate,
+    Roll,
+)
+
+Guard = Callable[[], int]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a round of actions. `refused` holds a sentence by key of the object."""
+
+    written: int = 0
+    stale: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+class Actor:
+    """Writes. One for a term."""
+
+    def __init__(self, cluster: Cluster, world: World, prepulls: Prepulls, guard: Guard) -> None:
+        self._cluster = cluster
+        self._world = world
+        self._prepulls = prepulls
+        self._guard = guard
+        self._acted: dict[str, str] = {}
+
+    def under_way(self, uids: Sequence[str]) -> bool:
+        """Whether the watch has yet to show a write of ours to one of these workloads or Pods."""
+        return any(self._unseen(uid) for uid in uids if uid in self._acted)
+
+    def _unseen(self, uid: str) -> bool:
+        row = self._world.workload(uid) or self._world.pod(uid)
+        if row is not None and row.version == self._acted[uid] and not row.deleting:
+            return True
+        del self._acted[uid]
+        return False
+
+    async def act(self, actions: Sequence[Action]) -> Done:
+        """Carry out all actions side by side. Raises LeaseLost; what the API server refuses is in the answer."""
+        done = Done()
+        await asyncio.gather(*(self._one(action, done) for action in actions))
+        return done
+
+    async def _one(self, action: Action, done: Done) -> None:
+        self._guard()
+        try:
+            await self._write(action)
+        except (Conflict, NotFound):
+            done.stale += 1
+            return
+        except ApiUnavailable as error:
+            if not (isinstance(action, Evict) and error.status == TOO_MANY):
+                raise
+            done.refused[key_of(action)] = str(error)
+            return
+        except ClusterError as error:
+            done.refused[key_of(action)] = str(error)
+            log.warning("refused", action=type(action).__name__, object=key_of(action), error=str(error))
+            return
+        done.written += 1
+        row = row_of(action)
+        if row is not None:
+            self._acted[row.uid] = row.version
+        log.info("acted", action=type(action).__name__, object=key_of(action))
+
+    def _write(self, action: Action) -> Awaitable[None]:
+        writers: Mapping[type, Callable[..., Awaitable[None]]] = {
+            Restart: self._restart,
+            Roll: self._roll,
+            RewriteTemplate: self._rewrite,
+            DropZombies: self._drop,
+            DeleteJob: self._delete_job,
+            RecreateJob: self._recreate_job,
+            Evict: self._evict,
+            RewriteField: self._field,
+            Prepull: self._prepulls.start,
+        }
+        return writers[type(action)](action)
+
+    async def _restart(self, action: Restart) -> None:
+        await annotate_template(self._cluster, action.workload, {RESTART: action.value})
+
+    async def _roll(self, action: Roll) -> None:
+        await annotate_template(self._cluster, action.workload, _notes(action.hash, action.restart))
+
+    async def _rewrite(self, action: RewriteTemplate) -> None:
+        notes = _notes(action.hash, action.restart)
+        await rewrite_template(self._cluster, action.workload, action.images, notes)
+
+    async def _drop(self, action: DropZombies) -> None:
+        await drop_zombies(self._cluster, action.workload)
+
+    async def _delete_job(self, action: DeleteJob) -> None:
+        await delete_job(self._cluster, action.job)
+
+    async def _recreate_job(self, action: RecreateJob) -> None:
+        """Save and delete now; `finish_jobs` makes it again when the old one is gone."""
+        await save_job(self._cluster, action.job)
+
+    async def _evict(self, action: Evict) -> None:
+        await evict(self._cluster, action.pod)
+
+    async def _field(self, action: RewriteField) -> None:
+        resource = (await served(self._cluster, action.api_version)).get(action.kind)
+        if resource is None:
+            raise NotFound(f"{action.kind} of {action.api_version} is not served here")
+        namespace = action.namespace or None
+        await rewrite_field(self._cluster, resource, namespace, action.name, action.path, dict(action.images))
+
+    async def finish_jobs(self, namespaces: Sequence[str | None]) -> bool:
+        """Make saved Jobs again whose old one is gone. Returns whether any still waits. Raises ClusterError."""
+        waiting = False
+        for namespace in namespaces:
+            for saved in await list_saved(self._cluster, namespace):
+                self._guard()
+                waiting |= await recreate_job(self._cluster, saved) == "waiting"
+        return waiting
+
+
+def _notes(rollout: str, restart: str) -> dict[str, str]:
+    return {name: value for name, value in ((ROLLOUT, rollout), (RESTART, restart)) if value}
+
+
+def row_of(action: Action) -> WorkloadRow | PodRow | None:
+    """Return the row that an action writes to."""
+    if isinstance(action, (Restart, Roll, RewriteTemplate, DropZombies)):
+        return action.workload
+    if isinstance(action, (DeleteJob, RecreateJob)):
+        return action.job
+    return action.pod if isinstance(action, Evict) else None
+
+
+def key_of(action: Action) -> str:
+    """Return how the object of an action is written in messages."""
+    row = row_of(action)
+    if isinstance(row, WorkloadRow):
+        return row.key
+    if row is not None:
+        return f"Pod {row.namespace}/{row.name}"
+    return (
+        action.key if isinstance(action, RewriteField) else f"Node {action.node}" if isinstance(action, Prepull) else ""
+    )
