@@ -148,14 +148,18 @@ def _quiet(row: WorkloadRow, facts: RolloutFacts, families: Family, units: Mappi
         return quiet_above(row.uid, facts, families, units, now)
     if unit is not None and unit.touched and not unit.finished:
         return BUSY
-    return settled(row, facts, now)
+    held = unit is not None and any(one.held for one in unit.state.pods)
+    return settled(row, facts, now, held=held)
 
 
-def settled(row: WorkloadRow, facts: RolloutFacts, now: float) -> Quiet:
-    """Tell whether all Pods of a restarted parent are new and Ready, the youngest for spec.enforcement.settle."""
+def settled(row: WorkloadRow, facts: RolloutFacts, now: float, *, held: bool) -> Quiet:
+    """Tell whether all Pods of a restarted parent are new and Ready, the youngest for spec.enforcement.settle.
+
+    Of a parent whose Pods are `held` nothing more is to be expected: its children do not wait for those.
+    """
     pods = [pod for pod in facts.parent_pods.get(row.uid, ()) if pod.live]
     ready = [pod.ready_since for pod in pods if pod.ready_since is not None]
-    if not row.settled or len(ready) < len(pods) or len(pods) < row.wanted:
+    if not held and (not row.settled or len(ready) < len(pods) or len(pods) < row.wanted):
         return BUSY
     until = max(ready, default=0.0) + parse_duration(facts.spec.enforcement.settle).total_seconds()
     return QUIET if now >= until else Quiet(quiet=False, seconds=until - now)
