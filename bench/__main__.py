@@ -15,13 +15,14 @@ from bench.policies import first
 from bench.rows import Row, load, machine, markdown, save
 from bench.shared import shared
 from bench.tags import tags
+from bench.world import world
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
-    parser.add_argument("names", nargs="*", help="tags, idle, shared, first; default: all")
+    parser.add_argument("names", nargs="*", help="tags, idle, shared, world, first; default: all")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
     options = parser.parse_args()
@@ -29,6 +30,7 @@ def main() -> None:
         "tags": tags,
         "idle": idle,
         "shared": shared,
+        "world": world,
         "first": partial(first, idle_seconds=options.idle),
     }
     out = ROOT / "bench" / "out"
