@@ -37,6 +37,7 @@ def test_an_object_that_pawl_never_wrote_is_not_even_decoded() -> None:
 
 def test_pawl_holds_the_image_with_others() -> None:
     assert read(entry("kubectl", {"web": False, "side": True}), entry("pawl", {"web": True})) == Written()
+    assert read(entry("flux", {"web": True}), entry("pawl", {"web": True})) == Written()
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
