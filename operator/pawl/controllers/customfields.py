@@ -20,13 +20,18 @@ from pawl.cluster.resources import Resource
 from pawl.cluster.writers_fields import values_at
 from pawl.controllers.overridestore import label_of
 from pawl.controllers.standing import Standing
-from pawl.decide.objects import ImageAt
+from pawl.decide.objects import ORIGINAL, ImageAt
 from pawl.decide.rollout_actions import RewriteField
 from pawl.decide.tables import CompiledTable, Subject, rewrite_image
 
 PERIOD: Final = 60.0
 """Seconds between two lists of custom resources."""
 _NOBODY: Final = Subject(WorkloadKind.POD, {}, frozenset())
+
+
+class _Meta(msgspec.Struct):
+    name: str
+    annotations: dict[str, str] | None = None
 
 
 class _Page(msgspec.Struct):
@@ -102,6 +107,28 @@ class CustomFields:
             async for page in self._cluster.list_pages(resource, namespace):
                 for item in _PAGE.decode(page).items or ():
                     yield namespace or "", item
+
+
+class _Item(msgspec.Struct):
+    metadata: _Meta
+
+
+class _Items(msgspec.Struct):
+    items: list[_Item] | None = None
+
+
+_ITEMS: Final = msgspec.json.Decoder(_Items)
+
+
+async def names_with_notes(
+    cluster: Cluster, resource: Resource, namespaces: Sequence[str]
+) -> AsyncIterator[tuple[str | None, str]]:
+    """Yield namespace and name of every object of a kind in which Pawl noted what stood there before."""
+    for namespace in namespaces if resource.namespaced else (None,):
+        async for page in cluster.list_pages(resource, namespace, metadata_only=True):
+            for item in _ITEMS.decode(page).items or ():
+                if ORIGINAL in (item.metadata.annotations or {}):
+                    yield namespace, item.metadata.name
 
 
 def _pairs(item: dict[str, Any], path: str, table: CompiledTable, label: str) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ import structlog
 from pawl.api.errors import ClusterError, Forbidden
 from pawl.api.imagerules import Table
 from pawl.api.reasons import Reason
+from pawl.cluster.client import Cluster
 from pawl.cluster.ruletables import StoredTable
 
 RECHECK: Final = 60.0
@@ -41,6 +42,26 @@ class Gate(Protocol):
     def probe(self, namespace: str, table: Table) -> Awaitable[str | None]:
         """Return None if a Pod in a namespace comes back as the table says, else a sentence."""
         ...
+
+
+class NoGate:
+    """Stands where no gate was handed in: nothing rewrites."""
+
+    async def kind(self) -> str:
+        """Return nothing."""
+        return ""
+
+    async def apply(self) -> None:
+        """Do nothing."""
+
+    async def probe(self, namespace: str, table: Table) -> str | None:  # noqa: ARG002
+        """Say that nothing rewrites."""
+        return "no gate is at work"
+
+
+def no_gate(_cluster: Cluster) -> Gate:
+    """Return the gate of a replica that has none."""
+    return NoGate()
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,6 @@ class Operator:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
-        self._synced = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises LeaseLost, or what ended a part that must not end."""
@@ -50,7 +49,7 @@ class Operator:
         dead = "the watch misses events; restart this replica"
         health.add_live(lag_check(replica.lag), flag_check("watch", self._watch_lives, dead))
         starting = "policies and overrides are not all read yet; are the CRDs installed and readable?"
-        health.add_ready(flag_check("policies", lambda: self._synced, starting))
+        health.add_ready(flag_check("policies", self._replica.complete.is_set, starting))
         port = await health.start(replica.settings.host, replica.settings.port)
         log.info("listening", host=replica.settings.host, port=port, identity=replica.identity)
 
@@ -81,7 +80,7 @@ class Operator:
     async def _sync(self) -> None:
         """Wait until the stores have every object that exists; then this replica is ready."""
         await asyncio.gather(*(resync.until_complete() for resync in self._replica.resyncs))
-        self._synced = True
+        self._replica.complete.set()
         log.info("ready", policies=len(self._replica.store))
 
     async def _crd_is_served(self) -> None:

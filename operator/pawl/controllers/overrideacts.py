@@ -17,11 +17,12 @@ from pawl.api.errors import ApiUnavailable, ClusterError, Conflict, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.discovery import served
 from pawl.cluster.eviction import TOO_MANY, evict
-from pawl.cluster.jobs import delete_job, list_saved, recreate_job, save_job
+from pawl.cluster.jobs import delete_job, save_job
 from pawl.cluster.world import World
 from pawl.cluster.writers import annotate_template, drop_zombies, rewrite_template
 from pawl.cluster.writers_fields import rewrite_field
 from pawl.controllers.prepulls import Prepulls
+from pawl.controllers.savedjobs import SavedJobs
 from pawl.decide.objects import RESTART, ROLLOUT, PodRow, WorkloadRow
 from pawl.decide.rollout_actions import (
     Action,
@@ -53,10 +54,10 @@ class Done:
 class Actor:
     """Writes. One for a term."""
 
-    def __init__(self, cluster: Cluster, world: World, prepulls: Prepulls, guard: Guard) -> None:
+    def __init__(self, cluster: Cluster, world: World, hands: tuple[Prepulls, SavedJobs], guard: Guard) -> None:
         self._cluster = cluster
         self._world = world
-        self._prepulls = prepulls
+        self._prepulls, self._saved = hands
         self._guard = guard
         self._acted: dict[str, str] = {}
 
@@ -130,8 +131,11 @@ class Actor:
         await delete_job(self._cluster, action.job)
 
     async def _recreate_job(self, action: RecreateJob) -> None:
-        """Save and delete now; `finish_jobs` makes it again when the old one is gone."""
-        await save_job(self._cluster, action.job)
+        """Save and delete now; it is made again when the old one is gone."""
+        try:
+            await save_job(self._cluster, action.job)
+        finally:
+            self._saved.look((action.job.namespace,))
 
     async def _evict(self, action: Evict) -> None:
         await evict(self._cluster, action.pod)
@@ -142,15 +146,6 @@ class Actor:
             raise NotFound(f"{action.kind} of {action.api_version} is not served here")
         namespace = action.namespace or None
         await rewrite_field(self._cluster, resource, namespace, action.name, action.path, dict(action.images))
-
-    async def finish_jobs(self, namespaces: Sequence[str | None]) -> bool:
-        """Make saved Jobs again whose old one is gone. Returns whether any still waits. Raises ClusterError."""
-        waiting = False
-        for namespace in namespaces:
-            for saved in await list_saved(self._cluster, namespace):
-                self._guard()
-                waiting |= await recreate_job(self._cluster, saved) == "waiting"
-        return waiting
 
 
 def _notes(rollout: str, restart: str) -> dict[str, str]:

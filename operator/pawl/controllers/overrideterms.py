@@ -5,6 +5,8 @@ Neighbours: `access` reads CA Secrets, `targets` looks. Not here: credentials (t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pawl.api.errors import Outcome
 from pawl.api.imageoverride import Override
 from pawl.controllers.access import AccessReader
@@ -24,12 +26,15 @@ class TermsReader:
         status, spec = override.status, override.spec
         same = status.observed_generation == override.metadata.generation
         pinned = {found.reference: found.digest for found in status.resolved} if same else {}
+        plain = Terms(
+            spec.rollout.preflight, pinned=pinned, edition=f"{override.metadata.uid} {override.metadata.generation}"
+        )
         if spec.ca_secret_ref is None:
-            return Terms(spec.rollout.preflight, pinned=pinned)
+            return plain
         place = override.metadata.namespace or self._namespace
         try:
             ca = await self._access.ca(place, spec.ca_secret_ref.name)
         except Outcome as outcome:
             fault = Refusal(outcome.reason, outcome.message)
-            return Terms(spec.rollout.preflight, fault=fault, pinned=pinned)
-        return Terms(spec.rollout.preflight, ca, pinned=pinned)
+            return replace(plain, fault=fault)
+        return replace(plain, ca=ca)

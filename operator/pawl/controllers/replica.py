@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pawl.cluster.client import Cluster, Options
 from pawl.cluster.events import Recorder, RecorderSettings
 from pawl.cluster.lease import Candidate, Elector, LeaseState, new_identity
+from pawl.controllers.gatekeeping import Gate, no_gate
 from pawl.controllers.health import LoopLag
 from pawl.controllers.metrics import Gauges, Metrics
 from pawl.controllers.overridestore import OverrideStore
@@ -46,6 +47,10 @@ class Replica:
     elector: Elector
     recorder: Recorder
     registry: RegistryClient
+    network: NetworkPolicy
+    gate: Gate
+    complete: asyncio.Event
+    """Set once the stores have every object that exists."""
     hub: ScanHub
     watch: Watch
     resyncs: tuple[Resync, ...]
@@ -80,8 +85,11 @@ class _Gauges:
         return asyncio.get_running_loop().time() - oldest if oldest is not None else 0.0
 
 
-async def build(settings: Settings) -> Replica:
-    """Make all parts; nothing is sent yet. Raises InputError where no credentials for a cluster are found."""
+async def build(settings: Settings, gate_of: Callable[[Cluster], Gate] = no_gate) -> Replica:
+    """Make all parts; nothing is sent yet. Raises InputError where no credentials for a cluster are found.
+
+    `gate_of` makes the gate of a cluster: it lives in another room and is handed in.
+    """
     owners, identity = _Gauges(), new_identity()
     metrics = Metrics(owners.gauges())
     cluster = await Cluster.connect(
@@ -94,7 +102,8 @@ async def build(settings: Settings) -> Replica:
     owners.queue = WorkQueue(_queue_settings(settings, store, metrics))
     owners.elector = Elector(cluster, Candidate(settings.namespace, LEASE, identity), settings.lease)
     owners.recorder = Recorder(cluster, RecorderSettings(instance=identity))
-    registry = _registry(settings, metrics)
+    network = NetworkPolicy(deny_loopback=settings.in_pod, plain_http_hosts=settings.plain_http_hosts)
+    registry = _registry(settings, network, metrics)
     stores = (store, *overrides.stores)
     wake = _waker(owners.queue, override_queue)
     return Replica(
@@ -110,6 +119,9 @@ async def build(settings: Settings) -> Replica:
         elector=owners.elector,
         recorder=owners.recorder,
         registry=registry,
+        network=network,
+        gate=gate_of(cluster),
+        complete=asyncio.Event(),
         hub=ScanHub(registry),
         watch=Watch(stores, wake, cluster.connection_info, settings.watch_namespaces),
         resyncs=tuple(Resync(cluster, each, wake, _places(each, settings)) for each in stores),
@@ -147,9 +159,8 @@ def _queue_settings(settings: Settings, store: PolicyStore, metrics: Metrics) ->
     )
 
 
-def _registry(settings: Settings, metrics: Metrics) -> RegistryClient:
+def _registry(settings: Settings, network: NetworkPolicy, metrics: Metrics) -> RegistryClient:
     def observe(seen: Observation) -> None:
         metrics.registry_request(seen.host, seen.code, seen.seconds)
 
-    network = NetworkPolicy(deny_loopback=settings.in_pod, plain_http_hosts=settings.plain_http_hosts)
     return RegistryClient(network, observe, settings=ClientSettings(proxies=settings.proxies))

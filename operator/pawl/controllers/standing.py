@@ -47,6 +47,10 @@ class Standing:
         """Return the table by which an override is judged: for one whose plan waits, the one that would hold."""
         if label not in self.pending or namespace in self.rulebook.left_alone:
             return self.table(namespace)
+        return self.drafted_table(namespace)
+
+    def drafted_table(self, namespace: str) -> CompiledTable | None:
+        """Return the table that would hold in a namespace with every override."""
         return self.drafted.get(namespace) or self.drafted.get(CLUSTER)
 
     def stored_table(self, namespace: str) -> StoredTable | None:

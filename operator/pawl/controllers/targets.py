@@ -25,6 +25,8 @@ class Terms:
     fault: Refusal | None = None
     """Why the CA cannot be used."""
     pinned: Mapping[str, str] = field(default_factory=dict)
+    edition: str = ""
+    """Override and generation: a new one reads tags anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,6 @@ class Targets:
         pauses = [sighting.again_in for sighting in seen if not sighting.ok]
         return Seen(contents, refused, min(pauses, default=None))
 
-    async def content(self, needed: Needed, terms: Terms) -> Content | None:
-        """Return what one target means where no preflight is wanted, None if it cannot be seen."""
-        sighting = await self._look(needed, terms, 0.0)
-        return _content(sighting) if sighting.ok else None
-
     async def _look(self, needed: Needed, terms: Terms, not_before: float) -> Sighting:
         if terms.fault is not None:
             return Sighting(needed.reference, ok=False, reason=terms.fault.reason, message=terms.fault.message)
@@ -77,6 +74,7 @@ class Targets:
             terms.ca,
             needed.added,
             terms.pinned.get(needed.reference, ""),
+            terms.edition,
         )
         return await self._sightings.see(wish, not_before)
 

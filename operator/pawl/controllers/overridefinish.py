@@ -1,0 +1,198 @@
+"""The end of an override: tables without it first, then originals back where the value is still Pawl's, then release.
+
+A finalizer holds the object until this is done, or until `spec.restoreTimeout` has passed: an uninstall never hangs.
+Neighbours: `imagerules` compiles without an override that is being deleted, `cluster.writers` restores. Not here:
+what was written in the first place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from pawl.api.errors import ClusterError, Conflict, NotFound
+from pawl.api.imageoverride import DeletionPolicy, Override
+from pawl.api.meta import API_VERSION
+from pawl.api.reasons import Reason
+from pawl.cluster.client import Cluster
+from pawl.cluster.discovery import served
+from pawl.cluster.events import ObjectRef, Recorder
+from pawl.cluster.templates import place_of, read_originals
+from pawl.cluster.world import World
+from pawl.cluster.writers import restore_template
+from pawl.cluster.writers_fields import restore_fields
+from pawl.controllers.customfields import names_with_notes
+from pawl.controllers.gatekeeping import GateKeeper
+from pawl.controllers.overridecopies import Copies
+from pawl.controllers.overridescope import namespaces_of
+from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
+from pawl.controllers.standing import Standing
+from pawl.decide.assess import subject_for
+from pawl.decide.durations import parse_duration
+from pawl.decide.objects import FINALIZER, ImageAt, WorkloadRow
+from pawl.decide.tables import CompiledTable, rewrite_image
+
+AGAIN: Final = 1.0
+AT_ONCE: Final = 8
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Left:
+    """What was not restored, in sentences, and whether it is worth another try."""
+
+    skipped: list[str]
+    failed: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishParts:
+    """What the end of an override works with. `now` gives seconds since the epoch."""
+
+    cluster: Cluster
+    world: World
+    store: OverrideStore
+    copies: Copies
+    gate: GateKeeper
+    events: Recorder
+    guard: Callable[[], int]
+    now: Callable[[], float]
+
+
+class Finisher:
+    """Ends overrides. One for a term."""
+
+    def __init__(self, parts: FinishParts) -> None:
+        self._parts = parts
+
+    async def mark(self, override: Override) -> bool:
+        """Set the finalizer; return whether it had to be set. Raises ClusterError."""
+        if FINALIZER in override.metadata.finalizers:
+            return False
+        await self._finalizers(override, [*override.metadata.finalizers, FINALIZER])
+        return True
+
+    async def finish(self, override: Override, standing: Standing | None) -> float | None:
+        """Take back what the override did and let it go. Returns seconds until the next look, None when it is gone."""
+        if FINALIZER not in override.metadata.finalizers:
+            return None
+        late = self._late(override)
+        out = standing is not None and label_of(override) not in standing.rulebook.judged
+        if not out and not late:
+            return AGAIN / 5
+        left = _Left([], [])
+        await self._take_back(override, standing, left)
+        if left.failed and not late:
+            log.info("not restored yet", override=label_of(override), failed=left.failed[:5])
+            return AGAIN
+        self._tell(override, left, late=late)
+        rest = [name for name in override.metadata.finalizers if name != FINALIZER]
+        await self._finalizers(override, rest)
+        return None
+
+    def _late(self, override: Override) -> bool:
+        stamp = override.metadata.deletion_timestamp
+        since = datetime.fromisoformat(stamp).timestamp() if stamp else self._parts.now()
+        return self._parts.now() - since > parse_duration(override.spec.restore_timeout).total_seconds()
+
+    async def _take_back(self, override: Override, standing: Standing | None, left: _Left) -> None:
+        parts = self._parts
+        alone = standing.rulebook.left_alone if standing is not None else frozenset[str]()
+        namespaces = namespaces_of(override, parts.world.namespaces(), alone)
+        if override.spec.deletion_policy is DeletionPolicy.RESTORE:
+            await self._probe(namespaces, standing, left)
+            rows = [row for namespace in namespaces for row in self._mine(namespace, standing)]
+            places = asyncio.Semaphore(AT_ONCE)
+            await asyncio.gather(*(self._restore(row, places, left) for row in rows))
+            await self._restore_fields(override, namespaces, left)
+        released = await parts.copies.release(label_of(override), namespaces)
+        left.failed += released.failures
+
+    def _mine(self, namespace: str, standing: Standing | None) -> list[WorkloadRow]:
+        """Workloads that Pawl touched and that no other override decides about."""
+        table = standing.table(namespace) if standing is not None else None
+        rows = [row for row in self._parts.world.workloads(namespace) if touched(row)]
+        return [row for row in rows if table is None or not _decided(table, row)]
+
+    async def _probe(self, namespaces: Iterable[str], standing: Standing | None, left: _Left) -> None:
+        """See that the gate has let go before anything rolls: a Pod made too early would be rewritten once more."""
+        for namespace in namespaces:
+            stored = standing.stored_table(namespace) if standing is not None else None
+            if stored is None or not self._mine(namespace, standing):
+                continue
+            try:
+                fault = await self._parts.gate.fault(namespace, stored)
+            except ClusterError as error:
+                left.failed.append(str(error))
+                continue
+            if fault is not None:
+                left.failed.append(fault.message)
+
+    async def _restore(self, row: WorkloadRow, places: asyncio.Semaphore, left: _Left) -> None:
+        async with places:
+            self._parts.guard()
+            try:
+                skipped = await restore_template(self._parts.cluster, row)
+            except NotFound:
+                return
+            except (Conflict, ClusterError) as error:
+                left.failed.append(f"{row.key}: {error}")
+                return
+            left.skipped += [f"{row.key}: {each.why}" for each in skipped]
+
+    async def _restore_fields(self, override: Override, namespaces: Iterable[str], left: _Left) -> None:
+        for field in override.spec.enforcement.paths:
+            try:
+                resource = (await served(self._parts.cluster, field.api_version)).get(field.kind)
+                if resource is None:
+                    continue
+                async for namespace, name in names_with_notes(self._parts.cluster, resource, tuple(namespaces)):
+                    self._parts.guard()
+                    skipped = await restore_fields(self._parts.cluster, resource, namespace, name)
+                    left.skipped += [f"{field.kind} {namespace or ''}/{name}: {each.why}" for each in skipped]
+            except ClusterError as error:
+                left.failed.append(f"{field.kind}: {error}")
+
+    def _tell(self, override: Override, left: _Left, *, late: bool) -> None:
+        meta = override.metadata
+        ref = ObjectRef(API_VERSION, override.kind, meta.namespace, meta.name, meta.uid)
+        if late and left.failed:
+            text = f"{len(left.failed)} not restored within {override.spec.restore_timeout}: {left.failed[0]}"
+            self._parts.events.event(ref, "Warning", Reason.RESTORE_TIMED_OUT, text[:1000])
+        if left.skipped:
+            text = f"{len(left.skipped)} left as they are: {'; '.join(left.skipped[:5])}"
+            self._parts.events.event(ref, "Normal", Reason.RESTORING, text[:1000])
+        log.info("override ended", override=label_of(override), skipped=left.skipped[:20], failed=left.failed[:20])
+
+    async def _finalizers(self, override: Override, names: list[str]) -> None:
+        self._parts.guard()
+        key = key_of(override)
+        body = {"metadata": {"resourceVersion": override.metadata.resource_version, "finalizers": names}}
+        try:
+            raw = await self._parts.cluster.merge_patch(resource_of(key), key.namespace or None, key.name, body)
+        except NotFound:
+            self._parts.store.drop(key)
+            return
+        if names or FINALIZER not in override.metadata.finalizers:
+            self._parts.store.keep(key, raw)
+
+
+def _decided(table: CompiledTable, row: WorkloadRow) -> bool:
+    """Whether a table decides an image of a workload as it was before Pawl wrote."""
+    before = read_originals(row.original)
+    images = [
+        ImageAt(at.group, at.name, before[place_of(at)].before) if place_of(at) in before else at
+        for at in row.spec.images
+    ]
+    return any(rewrite_image(table, subject_for(row), at).entry is not None for at in images)
+
+
+def touched(row: WorkloadRow) -> bool:
+    """Whether Pawl wrote to a workload."""
+    return bool(row.original or row.rollout or row.restart)

@@ -1,0 +1,113 @@
+"""Who is to look again when something changed: keys of overrides, and the one key of the tables.
+
+A change that concerns no rule wakes nobody, so a busy cluster costs a few lookups a change. What is woken waits a
+moment, so that a hundred changes are one look. Neighbours: `cluster.world` tells changes, `queue` runs keys. Not here:
+decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from pawl.cluster.world import Change
+from pawl.controllers.imagerules import RULES
+from pawl.controllers.overridestore import OverrideStore
+from pawl.controllers.policymarks import referenced
+from pawl.controllers.queue import Key, WorkQueue
+from pawl.controllers.standing import Board
+from pawl.decide.objects import PodRow, PodSpec, WorkloadRow
+from pawl.decide.tables import CompiledTable
+
+PAUSE: Final = 0.1
+"""Seconds for which a woken key waits for more."""
+SPECS: Final = 20_000
+
+
+class Wakes:
+    """Turns changes into keys."""
+
+    def __init__(self, queue: WorkQueue, overrides: OverrideStore, board: Board) -> None:
+        self._queue = queue
+        self._overrides = overrides
+        self._board = board
+        self._interests: dict[Key, frozenset[str]] = {}
+        self._specs: dict[tuple[str, str, int], tuple[PodSpec, CompiledTable | None, bool]] = {}
+
+    def interested(self, key: Key, uids: Iterable[str]) -> None:
+        """Note which workloads and Pods an override looks at."""
+        self._interests[key] = frozenset(uids)
+
+    def tables(self) -> None:
+        """The tables are to be looked at."""
+        self._queue.add(RULES)
+
+    def policy(self, key: Key) -> None:
+        """A policy changed: the tables are made of its selection, if an override names it."""
+        name = (key.namespace, key.name)
+        if any(name in referenced(override) for override in self._overrides.readable()):
+            self._queue.add(RULES)
+
+    def override(self, key: Key) -> None:
+        """An override changed: the tables first, then itself."""
+        self._queue.add(RULES)
+        self._queue.add(key)
+
+    def world(self, change: Change) -> None:
+        """Something else changed."""
+        row = change.row
+        if isinstance(row, (WorkloadRow, PodRow)):
+            self._running(change, row)
+        else:
+            self._queue.add_at(RULES, PAUSE)
+            if change.kind == "Node":
+                self._all("")
+
+    def table(self, namespace: str) -> None:
+        """A stored table changed; if it was not Pawl, it is written again."""
+        standing = self._board.standing
+        stored = standing.stored.get(namespace) if standing is not None else None
+        if standing is not None and stored is None:
+            self._queue.add(RULES)
+        elif stored is not None:
+            self._queue.add_at(RULES, PAUSE)
+
+    def _running(self, change: Change, row: WorkloadRow | PodRow) -> None:
+        known = {change.uid, change.root_uid}
+        woken = [key for key, uids in self._interests.items() if known & uids]
+        for key in woken:
+            self._queue.add_at(key, PAUSE)
+        concerned, fresh = self._concerns(change.kind, row)
+        if concerned and fresh and not change.deleted:
+            self._queue.add_at(RULES, PAUSE)
+        if concerned and not woken:
+            self._all(row.namespace)
+
+    def _concerns(self, kind: str, row: WorkloadRow | PodRow) -> tuple[bool, bool]:
+        """Whether a rule decides an image of a row, and whether its spec is seen for the first time."""
+        standing = self._board.standing
+        if standing is None:
+            return False, False
+        table = standing.drafted_table(row.namespace)
+        token = (row.namespace, kind, id(row.spec))
+        known = self._specs.get(token)
+        if known is not None and known[1] is table:
+            return known[2], False
+        if len(self._specs) > SPECS:
+            self._specs.clear()
+        concerned = table is not None and any(_known(table, at.image) for at in row.spec.images)
+        self._specs[token] = (row.spec, table, concerned)
+        return concerned, True
+
+    def _all(self, namespace: str) -> None:
+        for key in self._overrides:
+            if not key.namespace or not namespace or key.namespace == namespace:
+                self._queue.add_at(key, PAUSE)
+
+
+def _known(table: CompiledTable, image: str) -> bool:
+    """Whether an image stands under a source or under a target."""
+    found = table.find(image)
+    if found.matches:
+        return True
+    return found.reference is not None and any(group for group in table.targets(found.reference))

@@ -1,0 +1,71 @@
+"""Makes saved Jobs again: those whose old one is gone now, also those that a crash left between delete and create.
+
+Neighbours: `cluster.jobs` saves and makes, `overrideacts` deletes. Not here: which Job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from pawl.api.errors import ApiUnavailable, ClusterError
+from pawl.cluster.client import Cluster
+from pawl.cluster.jobs import SavedJob, list_saved, recreate_job
+
+SOON: Final = 0.5
+"""Seconds between two tries to make a Job whose old one is still going."""
+
+log = structlog.get_logger(__name__)
+
+
+class SavedJobs:
+    """Makes Jobs in the namespaces that it was told. `guard` raises LeaseLost where nothing may be written.
+
+    Secrets are listed by namespace and never as a whole: the right to do that would be the right to read all of them.
+    """
+
+    def __init__(self, cluster: Cluster, guard: Callable[[], int]) -> None:
+        self._cluster = cluster
+        self._guard = guard
+        self._due: set[str] = set()
+        self._told = asyncio.Event()
+
+    def look(self, namespaces: Iterable[str]) -> None:
+        """Look in these namespaces: a Job was saved there, or may have been before a crash."""
+        self._due.update(namespaces)
+        self._told.set()
+
+    async def run(self) -> None:
+        """Make saved Jobs again until cancelled."""
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            due, self._due = self._due, set()
+            waiting = {namespace for namespace in sorted(due) if await self._round(namespace)}
+            if waiting:
+                await asyncio.sleep(SOON)
+                self.look(waiting)
+
+    async def _round(self, namespace: str) -> bool:
+        """Make all that can be made in a namespace; return whether it must be looked at again."""
+        waiting = False
+        try:
+            for saved in await list_saved(self._cluster, namespace):
+                waiting |= await self._one(saved)
+        except ClusterError as error:
+            log.warning("saved Jobs could not be listed", namespace=namespace, error=str(error))
+            return isinstance(error, ApiUnavailable)
+        return waiting
+
+    async def _one(self, saved: SavedJob) -> bool:
+        self._guard()
+        try:
+            outcome = await recreate_job(self._cluster, saved)
+        except ClusterError as error:
+            log.warning("saved Job not made again", job=f"{saved.namespace}/{saved.name}", error=str(error))
+            return False
+        log.info("saved Job", job=f"{saved.namespace}/{saved.name}", outcome=outcome)
+        return outcome == "waiting"
