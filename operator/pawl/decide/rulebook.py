@@ -15,8 +15,9 @@ from pawl.api.imageoverride import Override
 from pawl.api.imagerules import MAX_TABLE_BYTES, ClusterTable, Table
 from pawl.api.reasons import Reason
 from pawl.decide.objects import SYSTEM_NAMESPACES, NamespaceRow
-from pawl.decide.rulebook_drafts import Author, Inactive, Policies, Policy, Refusal, author_of, override_key
+from pawl.decide.rulebook_drafts import Author, author_of
 from pawl.decide.rulebook_pages import Clash, Page, Pages
+from pawl.decide.rulebook_rules import Inactive, Policies, Policy, Refusal, override_key
 from pawl.decide.rulechecks import Field, Ground, unknown_word
 
 __all__ = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pawl.api.imageoverride import Override
 from pawl.decide.objects import ImageAt
-from pawl.decide.rulebook_drafts import override_key
+from pawl.decide.rulebook_rules import override_key
 from pawl.decide.tables import CompiledTable, Match, Subject, matches
 
 
