@@ -159,6 +159,31 @@ async def test_an_object_that_went_is_not_made_anew(*, gone: bool, client: Clust
         assert images_of(live(api, "Deployment", namespace, "web")) == {"web": OLD}
 
 
+async def test_another_object_of_that_name_is_not_restored(client: Cluster, api: Api, namespace: str) -> None:
+    body = manifest("CronJob", "web", pod_spec(web=OLD))
+    create(api, namespace, body)
+    row = row_of(api, "CronJob", namespace, "web")
+    assert api.delete(path_of("CronJob", namespace, "web")).ok
+    create(api, namespace, body)
+    await rewrite(client, api, namespace, "CronJob", [WEB], "h1")
+    assert await restore_template(client, row) == ()
+    assert images_of(live(api, "CronJob", namespace, "web")) == {"web": NEW}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_annotations_alone_are_given_back_too(kind: str, client: Cluster, api: Api, namespace: str) -> None:
+    before = create(api, namespace, manifest(kind, "web", pod_spec(web=OLD)))
+    notes = {ROLLOUT: "h", RESTART: "r"}
+    await undisturbed(lambda: annotate_template(client, row_of(api, kind, namespace, "web"), notes))
+    written = live(api, kind, namespace, "web")
+    assert template_of(written)["metadata"]["annotations"] == notes
+    assert written["metadata"]["annotations"].keys() == {"mine", *written["metadata"]["annotations"].keys() & COUNTED}
+    await restore(client, api, namespace, kind)
+    after = live(api, kind, namespace, "web")
+    assert bare(after) == bare(before)
+    assert "pawl" not in managers_of(after)
+
+
 async def test_an_old_view_is_refused(client: Cluster, api: Api, namespace: str) -> None:
     create(api, namespace, manifest("Deployment", "web", pod_spec(web=OLD)))
     row = row_of(api, "Deployment", namespace, "web")

@@ -161,6 +161,7 @@ async def test_a_listing_that_breaks_off_forgets_nothing() -> None:
         await seen.until(lambda: len(broken) > 5)
         assert seen.names == ["a", "b", "c"]
         assert not [each for each in seen.changes if each.deleted]
+        server.cut.clear()
         server.objects["cronjobs"] = [cron_job("b")]  # "a" was named by the listings that broke off
         await seen.until(lambda: seen.names == ["b"])
 
