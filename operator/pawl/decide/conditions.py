@@ -13,6 +13,7 @@ from typing import Final
 from pawl.api.errors import Outcome, Retry, Stalled
 from pawl.api.imagepolicy import Cause, Selection
 from pawl.api.meta import Condition
+from pawl.api.reason_docs import POLICY_CONDITIONS
 from pawl.api.reasons import ConditionType, Reason
 from pawl.decide.facts import Subject
 from pawl.decide.memory import label
@@ -20,7 +21,7 @@ from pawl.decide.ruling import Finding
 
 MESSAGE_LIMIT: Final = 1024
 
-OPTIONAL: Final = frozenset(ConditionType) - {
+OPTIONAL: Final = frozenset(POLICY_CONDITIONS) - {
     ConditionType.READY,
     ConditionType.RECONCILING,
     ConditionType.STALLED,
