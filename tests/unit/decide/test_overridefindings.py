@@ -47,8 +47,7 @@ def test_a_pod_that_had_its_time_and_did_not_start_is_told() -> None:
     starting = made.decide(spec())
     assert starting.spotted == ()
     assert starting.wait is not None
-    facts_later = made.now + starting.wait
-    made.now = facts_later
+    made.now += starting.wait + 1
     late = made.decide(spec())
     assert [spot.reason for spot in late.spotted] == ["NotStarted"]
     assert ("Verified", "False", "PodStuck") in [(c.type, c.status, c.reason) for c in late.conditions]

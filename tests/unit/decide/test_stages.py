@@ -62,6 +62,20 @@ def test_a_stale_operator_is_rolled_first_and_its_children_wait_until_it_settled
     assert all(count == 1 for count in made.touches.values())
 
 
+@pytest.mark.parametrize("image", [OLD, "corp/operator:1"])
+def test_children_wait_for_their_operator_also_where_there_is_room(image: str) -> None:
+    operator = Load("Deployment", "operator", image)
+    made = world(operator, *(Load("DaemonSet", f"d{n}", OLD, parent=operator.uid) for n in range(3)))
+    wide = spec(rollout={"batches": ["100%"], "maxConcurrent": 9})
+    order = []
+    for _ in range(20):
+        found = made.decide(wide)
+        order += [sorted(a.workload.name for a in found.actions if isinstance(a, Roll | Restart))]
+        made.apply(found.actions)
+        made.tick()
+    assert [names for names in order if names] == [["operator"], ["d0", "d1", "d2"]]
+
+
 def test_an_operator_that_is_right_is_restarted_once_for_its_stale_child() -> None:
     made = world(Load("Deployment", "operator", "corp/operator:1"), Load("DaemonSet", "d", OLD, parent=OPERATOR.uid))
     found = made.decide(spec())
