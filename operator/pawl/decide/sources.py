@@ -47,8 +47,6 @@ def candidates(host: str, path: str) -> tuple[str, ...]:
 
 def wildcards(host: str) -> tuple[str, ...]:
     """Return the wildcards that a host stands under, longest first: none for IPv6 and for hosts without a dot."""
-    if host.startswith("["):
-        return ()
     labels = host.partition(":")[0].split(".")
     return tuple(f"{WILDCARD}{'.'.join(labels[start:])}" for start in range(1, len(labels)))
 

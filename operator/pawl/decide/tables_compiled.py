@@ -23,8 +23,8 @@ Layer = Literal["pods", "templates"]
 Outcome = Literal["Rewritten", "Same", "Unmatched", "Held", "TooLong", "Unparsable", "Exempt", "Off", "Ignored"]
 """Same: the rule gives what is there. Off: the override leaves this layer alone. All but Rewritten change nothing."""
 
-CACHED: Final = 4096
-"""References that a table remembers."""
+CACHED: Final = 1024
+"""References that a table remembers; one takes about a KiB."""
 
 C = TypeVar("C", bound=Conditions)
 

@@ -126,6 +126,12 @@ def test_pods_of_exempt_owners_are_left_alone() -> None:
     assert rewrite_image(held, POD, container("nginx")).outcome == "Rewritten"
 
 
+def test_what_is_there_already_is_the_same_also_for_an_exempt_owner() -> None:
+    held = table({"docker.io": [entry("docker.io")]}, exempt={"u": "o@3"})
+    ruling = rewrite_image(held, Subject(WorkloadKind.POD, {}, frozenset("u")), container("nginx"))
+    assert (ruling.outcome, ruling.reason) == ("Same", "")
+
+
 def test_flags_say_where_an_entry_acts_and_not_which_one_decides() -> None:
     held = table({"docker.io": [entry("q.x", pods=False, templates=True), entry("z.x")]})
     assert rewrite_image(held, POD, container("nginx"), "pods").outcome == "Off"
