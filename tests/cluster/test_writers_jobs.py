@@ -205,3 +205,25 @@ def ready(api: Api, namespace: str) -> list[str]:
     items = api.get(path_of("Pod", namespace)).body["items"]
     budget = api.get(f"apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets/keep-one").body["status"]
     return [each["metadata"]["name"] for each in items if budget.get("currentHealthy", 0) > 0]
+
+
+@pytest.mark.parametrize("data", [{}, {"job.json": "bm9uc2Vuc2U="}, {"other": "e30="}])
+async def test_a_damaged_secret_is_passed_over(data: dict[str, str], client: Cluster, api: Api, namespace: str) -> None:
+    notes = {"pawl.dev/job-name": "once", "pawl.dev/job-uid": "u"}
+    metadata = {"name": "damaged", "labels": {"pawl.dev/saved-job": "true"}, "annotations": notes}
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
+    assert api.post(f"api/v1/namespaces/{namespace}/secrets", body).ok
+    create(api, namespace, job(suspend=True))
+    saved = await save(client, api, namespace)
+    assert await list_saved(client, namespace) == [saved]
+
+
+async def test_a_job_that_is_gone_is_told_as_gone(client: Cluster, api: Api, namespace: str) -> None:
+    create(api, namespace, job(suspend=True))
+    row = row_of(api, "Job", namespace, "once")
+    await undisturbed(lambda: delete_job(client, row_of(api, "Job", namespace, "once")))
+    with pytest.raises(NotFound):
+        await save_job(client, row)
+    with pytest.raises(NotFound):
+        await delete_job(client, row)
+    assert saved_secrets(api, namespace) == []
