@@ -119,7 +119,8 @@ def _roll(view: View, count: Allowance) -> Work | None:
     unfinished = [unit for unit in view.units.values() if _is_open(unit)]
     if not (actions or waits or unfinished or view.restarts):
         return None
-    return Work(_stage(view), tuple(actions), _next_look(view, waits, unfinished), settling=bool(waits))
+    settling = any(one.seconds is not None for one in waits)
+    return Work(_stage(view, waits), tuple(actions), _next_look(view, waits, unfinished), settling=settling)
 
 
 def _is_open(unit: Unit) -> bool:
@@ -129,11 +130,11 @@ def _is_open(unit: Unit) -> bool:
     return not unit.proved if unit.touched else bool(unit.state.stale)
 
 
-def _stage(view: View) -> Stage:
+def _stage(view: View, waits: list[Quiet]) -> Stage:
     """Tell parents from children: parents are at work while one is due, or needs a touch, or has not come back."""
     above = view.families.rows
     at_work = any(unit.row.uid in above and not unit.finished for unit in view.members)
-    if view.restarts or at_work:
+    if view.restarts or at_work or waits:
         return Stage.PARENTS
     return Stage.CHILDREN if any(not unit.finished for unit in view.members) else Stage.PODS
 
