@@ -131,10 +131,20 @@ class Cluster:
             query = {**query, "continue": token}
 
     async def create(
-        self, resource: Resource, namespace: str | None, body: Mapping[str, object], subresource: str | None = None
+        self,
+        resource: Resource,
+        namespace: str | None,
+        body: Mapping[str, object],
+        subresource: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> bytes:
-        """Create an object, or post to a `subresource` of one. Raises Conflict where the name is taken."""
-        request = self._request("create", "POST", resource, namespace, _name_in(body), body=_ENCODER.encode(body))
+        """Create an object, or post to a `subresource` of one. Raises Conflict where the name is taken.
+
+        With `dry_run` nothing is stored, and the answer is what would be.
+        """
+        query, raw = {"dryRun": "All"} if dry_run else None, _ENCODER.encode(body)
+        request = self._request("create", "POST", resource, namespace, _name_in(body), query=query, body=raw)
         return await self._write(msgspec.structs.replace(request, subresource=subresource))
 
     async def replace(self, resource: Resource, namespace: str | None, name: str, body: Mapping[str, object]) -> bytes:
@@ -227,18 +237,9 @@ class Cluster:
         )
 
     async def _patch(self, patch: _Patch, resource: Resource, namespace: str | None, name: str) -> bytes:
-        request = Request(
-            verb="patch",
-            method="PATCH",
-            resource=resource,
-            namespace=namespace,
-            name=name,
-            subresource=patch.subresource,
-            query=patch.query,
-            body=_ENCODER.encode(patch.body),
-            content_type=patch.content_type,
-            timeout=self._options.timeout,
-        )
+        body = _ENCODER.encode(patch.body)
+        request = self._request("patch", "PATCH", resource, namespace, name, query=patch.query, body=body)
+        request = msgspec.structs.replace(request, subresource=patch.subresource, content_type=patch.content_type)
         return await self._write(request)
 
     async def _write(self, request: Request) -> bytes:
