@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -131,15 +132,13 @@ class ImageRulesController:
         return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()))
 
     def _held(self, seen: Seen) -> Mapping[str, Mapping[str, str]]:
-        everywhere, single = held_back(seen.refused, self._in_force)
+        everywhere, single = held_back(seen.refused, self._in_force() if seen.refused else frozenset())
         return {EVERYWHERE: everywhere, **single}
 
-    def _in_force(self, namespace: str, reference: str) -> bool:
-        """Whether Pods of a namespace run this target by the table that stands now."""
+    def _in_force(self) -> AbstractSet[tuple[str, str]]:
+        """Return the targets that Pods run by the tables that stand now, by namespace and reference."""
         standing = self._parts.board.standing
-        if standing is None:
-            return self._survey.stored_gives(self._parts.tables, namespace, reference)
-        return (namespace, reference) in standing.contents
+        return standing.contents.keys() if standing is not None else self._survey.stored(self._parts.tables)
 
     def _frozen(self, book: Rulebook, pending: frozenset[str]) -> dict[str, Table | None]:
         """Return the tables to be stored; those that hold entries of an override whose plan waits stay as they are."""

@@ -17,6 +17,7 @@ from pawl.cluster.events import ObjectRef, Recorder
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
 from pawl.controllers.standing import Standing
 from pawl.controllers.store import requested_at
+from pawl.decide.digests import Content
 from pawl.decide.overrideconditions import Story, conditions
 from pawl.decide.overridefindings import findings
 from pawl.decide.rollout import RolloutDecision, Said
@@ -162,8 +163,10 @@ def _resolved(override: Override, standing: Standing) -> list[Resolved]:
     for reference, namespace in sorted(names):
         content = standing.contents.get((namespace, reference))
         if content is not None and reference not in found:
-            platforms = [
-                PlatformDigest(platform=name, digest=digest) for name, digest in sorted(content.platforms.items())
-            ]
-            found[reference] = Resolved(reference=reference, digest=content.digest, platforms=platforms[:32])
+            found[reference] = _resolution(content)
     return list(found.values())[:MAX_RESOLVED]
+
+
+def _resolution(content: Content) -> Resolved:
+    platforms = [PlatformDigest(platform=name, digest=digest) for name, digest in sorted(content.platforms.items())]
+    return Resolved(reference=content.reference, digest=content.digest, platforms=platforms[:32])

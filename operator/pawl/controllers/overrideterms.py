@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pawl.api.errors import Outcome
-from pawl.api.imageoverride import Override
+from pawl.api.imageoverride import Override, Resolved
 from pawl.controllers.access import AccessReader
 from pawl.controllers.targets import Terms
+from pawl.decide.digests import Content
 from pawl.decide.targets import Refusal
 
 
@@ -25,9 +26,9 @@ class TermsReader:
         """Return the terms; a CA that cannot be read is a fault of every target."""
         status, spec = override.status, override.spec
         same = status.observed_generation == override.metadata.generation
-        pinned = {found.reference: found.digest for found in status.resolved} if same else {}
+        resolved = {found.reference: _content(found) for found in status.resolved} if same else {}
         plain = Terms(
-            spec.rollout.preflight, pinned=pinned, edition=f"{override.metadata.uid} {override.metadata.generation}"
+            spec.rollout.preflight, resolved=resolved, edition=f"{override.metadata.uid} {override.metadata.generation}"
         )
         if spec.ca_secret_ref is None:
             return plain
@@ -38,3 +39,8 @@ class TermsReader:
             fault = Refusal(outcome.reason, outcome.message)
             return replace(plain, fault=fault)
         return replace(plain, ca=ca)
+
+
+def _content(found: Resolved) -> Content:
+    """Return what a status remembers; configs are not in it, and verdicts ask for them where they must."""
+    return Content(found.reference, found.digest, {each.platform: each.digest for each in found.platforms})

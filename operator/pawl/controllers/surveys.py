@@ -80,10 +80,13 @@ class Survey:
             if pod.live and not pod.mirror and not isinstance(self._world.root_of(pod), WorkloadRow):
                 yield pod
 
-    def stored_gives(self, tables: RuleTables, namespace: str, reference: str) -> bool:
-        """Whether the stored table of a namespace makes any of its images this reference now."""
-        stored = tables.tables.get(namespace) or tables.tables.get(CLUSTER)
-        if stored is None or stored.table is None:
-            return False
-        ground = _Ground(namespace, CompiledTable.of(stored.table), self._nodes)
-        return any(needed.reference == reference for needed in self._of(ground, {}))
+    def stored(self, tables: RuleTables) -> frozenset[tuple[str, str]]:
+        """Return namespace and reference of every target that the stored tables yield now."""
+        compiled = {name: CompiledTable.of(found.table) for name, found in tables.tables.items() if found.table}
+        found: set[tuple[str, str]] = set()
+        for row in self._world.namespaces():
+            table = compiled.get(row.name) or compiled.get(CLUSTER)
+            if table is not None and row.name not in self._excluded:
+                needed = self._of(_Ground(row.name, table, self._nodes), {})
+                found |= {(each.namespace, each.reference) for each in needed}
+        return frozenset(found)

@@ -13,18 +13,19 @@ from dataclasses import dataclass, field
 from pawl.api.imageoverride import Preflight
 from pawl.controllers.sightings import Sighting, Sightings, Wish
 from pawl.decide.digests import Content
-from pawl.decide.targets import Needed, Refusal
+from pawl.decide.targets import TRANSIENT, Needed, Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What an override says about the look at its targets: CA, pinned digests by reference, and whether to look."""
+    """What an override says about the look at its targets: CA, what was seen before, and whether to look."""
 
     preflight: Preflight = Preflight.REQUIRED
     ca: str | None = field(default=None, repr=False)
     fault: Refusal | None = None
     """Why the CA cannot be used."""
-    pinned: Mapping[str, str] = field(default_factory=dict)
+    resolved: Mapping[str, Content] = field(default_factory=dict)
+    """What references were seen to mean for this generation, from status.resolved."""
     edition: str = ""
     """Override and generation: a new one reads tags anew."""
 
@@ -49,16 +50,14 @@ class Targets:
         asked = [(needed, terms_of(needed.override)) for needed in wanted]
         due = [(needed, terms) for needed, terms in asked if terms.preflight is Preflight.REQUIRED]
         seen = await asyncio.gather(*(self._look(needed, terms, not_before) for needed, terms in due))
-        refused = {
-            needed: Refusal(sighting.reason, sighting.message)
-            for (needed, _), sighting in zip(due, seen, strict=True)
-            if not sighting.ok
-        }
-        contents = {
-            (needed.namespace, needed.reference): _content(sighting)
-            for (needed, _), sighting in zip(due, seen, strict=True)
-            if sighting.ok
-        }
+        refused: dict[Needed, Refusal] = {}
+        contents: dict[tuple[str, str], Content] = {}
+        for (needed, terms), sighting in zip(due, seen, strict=True):
+            known = _content(sighting) if sighting.ok else terms.resolved.get(needed.reference)
+            if known is not None and (sighting.ok or sighting.reason in TRANSIENT):
+                contents[(needed.namespace, needed.reference)] = known
+            if not sighting.ok:
+                refused[needed] = Refusal(sighting.reason, sighting.message)
         pauses = [sighting.again_in for sighting in seen if not sighting.ok]
         return Seen(contents, refused, min(pauses, default=None))
 
@@ -73,7 +72,7 @@ class Targets:
             needed.platforms,
             terms.ca,
             needed.added,
-            terms.pinned.get(needed.reference, ""),
+            known.digest if (known := terms.resolved.get(needed.reference)) is not None else "",
             terms.edition,
         )
         return await self._sightings.see(wish, not_before)

@@ -7,7 +7,8 @@ Not here: asking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 import msgspec
@@ -75,17 +76,17 @@ def needed_by(
 
 
 def held_back(
-    refused: Mapping[Needed, Refusal], in_force: Callable[[str, str], bool]
+    refused: Mapping[Needed, Refusal], in_force: AbstractSet[tuple[str, str]]
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """Return the results to be held everywhere, and those to be held in single namespaces, each with its reason.
 
-    `in_force(namespace, reference)` says whether the stored table of a namespace yields this result already: a
-    transient failure does not take that back.
+    `in_force` holds (namespace, reference) of what the stored tables yield already: a transient failure does not take
+    that back.
     """
     everywhere: dict[str, str] = {}
     single: dict[str, dict[str, str]] = {}
     for needed, refusal in sorted(refused.items(), key=lambda item: (item[0].namespace, item[0].reference)):
-        if refusal.reason in TRANSIENT and in_force(needed.namespace, needed.reference):
+        if refusal.reason in TRANSIENT and (needed.namespace, needed.reference) in in_force:
             continue
         if refusal.reason in OWN:
             single.setdefault(needed.namespace, {})[needed.reference] = _noted(refusal)
