@@ -2,7 +2,7 @@
 
 Exit codes: 0 done, 2 bad input or rules that are not in force, 3 a conflict decided an image.
 Neighbours: `cli.rewrite_inputs` reads, `decide.rulebook` compiles, `decide.tables` judges, `decide.places` finds the
-images. Not here: a cluster; `enforcement.paths`, which name fields of custom resources, are rewritten by the operator.
+images, `cli.rewrite_fields` does the same for custom resources. Not here: a cluster.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import click
 from pawl.api.errors import InputError
 from pawl.api.imageoverride_spec import WorkloadKind
 from pawl.api.imagerules import Entry
+from pawl.cli.rewrite_fields import NOBODY, named_fields, rule_fields
 from pawl.cli.rewrite_inputs import Inputs, namespace_of, read_inputs
 from pawl.cli.rewrite_yaml import write_manifests
 from pawl.decide.places import Manifest, Path, Place, at, image_places, members, owners, pod_spec, replaced, text
@@ -70,7 +71,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """One object that holds Pods: its images, to whom they belong, and what the table says."""
+    """One object that holds images: its images, to whom they belong, and what the table says."""
 
     manifest: Manifest
     places: tuple[Place, ...]
@@ -107,7 +108,8 @@ def _rewrite_all(inputs: Inputs, book: Rulebook) -> Done:
     for document in inputs.manifests:
         changes: dict[Path, object] = {}
         for above, member in members(document):
-            judged = _judge(member, tables, book)
+            table = _table(namespace_of(member), tables, book)
+            judged = None if table is None else _judge(member, table) or _judge_fields(member, table, inputs)
             if judged is not None:
                 changes |= {(*above, *path): value for path, value in _changes(judged).items()}
                 done.changes.extend(_records(judged))
@@ -117,15 +119,23 @@ def _rewrite_all(inputs: Inputs, book: Rulebook) -> Done:
     return Done(done.documents, done.changes, [*sorted(decided), *done.warnings], conflicts=bool(decided))
 
 
-def _judge(manifest: Manifest, tables: dict[str, CompiledTable | None], book: Rulebook) -> _Object | None:
+def _judge(manifest: Manifest, table: CompiledTable) -> _Object | None:
     places = image_places(manifest)
-    table = _table(namespace_of(manifest), tables, book) if places else None
-    if table is None:
+    if not places:
         return None
     spec = pod_spec(manifest)
     subject = _subject(manifest, spec.labels)
     layer: Layer = "pods" if text(manifest, "kind") == "Pod" else "templates"
     return _Object(manifest, places, subject, table, layer, rewrite_pod(table, subject, spec, layer=layer))
+
+
+def _judge_fields(manifest: Manifest, table: CompiledTable, inputs: Inputs) -> _Object | None:
+    ruled = tuple(rule_fields(table, named_fields(manifest, inputs.overrides)))
+    if not ruled:
+        return None
+    places = tuple(place for place, _ in ruled)
+    result = Rewritten(tuple(place.at for place in places), tuple(ruling for _, ruling in ruled))
+    return _Object(manifest, places, NOBODY, table, "pods", result)
 
 
 def _table(namespace: str, tables: dict[str, CompiledTable | None], book: Rulebook) -> CompiledTable | None:

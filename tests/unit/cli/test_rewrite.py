@@ -207,3 +207,27 @@ def test_ignored_pods_and_namespaces_stay(files: Files) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", **ignored}}
     ended = files.rewrite([HUB], [pod, WEB, namespace])
     assert (shown(ended), ended.err) == ([pod, WEB, namespace], "")
+
+
+def test_fields_of_custom_resources_follow_the_override_that_names_them(files: Files) -> None:
+    paths = [
+        {"apiVersion": "ceph.rook.io/v1", "kind": "CephCluster", "path": "spec.cephVersion.image"},
+        {"apiVersion": "ceph.rook.io/v1", "kind": "CephCluster", "path": "spec.more[*].image"},
+    ]
+    rook = override("rook", [("quay.io/ceph", "r.corp/ceph")], enforcement={"paths": paths})
+    spec = {
+        "cephVersion": {"image": "quay.io/ceph/ceph:v18"},
+        "more": [{"image": "quay.io/ceph/nfs"}, {"image": "nginx"}, {}, "odd"],
+        "other": {"image": "quay.io/ceph/ceph:v18"},
+    }
+    ceph = {"apiVersion": "ceph.rook.io/v1", "kind": "CephCluster", "metadata": {"name": "c"}, "spec": spec}
+    other = {**ceph, "apiVersion": "ceph.rook.io/v2"}
+    changes = listed(files.rewrite([rook, HUB], [ceph, other], "-o", "json"))
+    assert [(one["path"], one["to"], one["override"]) for one in changes] == [
+        ("spec.cephVersion.image", "r.corp/ceph/ceph:v18", "rook"),
+        ("spec.more[0].image", "r.corp/ceph/nfs", "rook"),
+    ]
+    (written, same) = shown(files.rewrite([rook, HUB], [ceph, other]))
+    assert written["spec"]["cephVersion"]["image"] == "r.corp/ceph/ceph:v18"
+    assert (written["spec"]["more"][1:], written["spec"]["other"]) == (spec["more"][1:], spec["other"])
+    assert same == other

@@ -153,6 +153,22 @@ BETWEEN: tuple[tuple[str, list[Override], set[str]], ...] = (
         set(),
     ),
     (
+        "a short name of Docker Hub",
+        [cluster("a", [("q.io/n", "docker.io/n")]), cluster("b", [("docker.io/library", "r.io")])],
+        {"b"},
+    ),
+    ("a wildcard above the target", [cluster("a", HUB), cluster("b", [("*.corp", "s.io")])], {"b"}),
+    ("a source above the target", [cluster("a", [("docker.io", "r.corp/hub")]), cluster("b", NEXT)], {"b"}),
+    (
+        "none where the exception is for this namespace",
+        [
+            cluster("a", HUB),
+            local("shop", "b", NEXT),
+            cluster("0", [("r.corp", "r.corp")], priority=1, **selecting(**{"kubernetes.io/metadata.name": "shop"})),
+        ],
+        set(),
+    ),
+    (
         "the one in the middle of three",
         [cluster("a", HUB), cluster("b", NEXT), cluster("c", [("s.corp", "t.corp")])],
         {"b"},
