@@ -7,6 +7,7 @@ in by the command line, since neither room imports the other. Not here: tables.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -75,13 +76,22 @@ class GateFault:
 class GateKeeper:
     """Asks the gate, and remembers what it said."""
 
-    def __init__(self, gate: Gate, *, manage: bool, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, gate: Gate, *, manage: bool, clock: Callable[[], float], now: Callable[[], float] = time.time
+    ) -> None:
         self._gate = gate
+        self._now = now
         self._manage = manage
         self._clock = clock
         self._kind = ""
         self._asked_at = float("-inf")
         self._proved: dict[str, str] = {}
+        self._lost: set[str] = set()
+        self._back: dict[str, float] = {}
+
+    def back_since(self, namespace: str) -> float:
+        """Return when the gate was proved again after a fault, in seconds since the epoch; 0 if it never had one."""
+        return self._back.get(namespace, 0.0)
 
     async def kind(self) -> str:
         """Return what rewrites Pods, "" for nothing. Raises ClusterError."""
@@ -101,12 +111,18 @@ class GateKeeper:
         if self._proved.get(namespace) == proof or stored.table is None:
             return None
         if not await self.kind():
+            self._lost.add(namespace)
             text = "nothing rewrites Pods in this cluster; apply `pawl gate`, or run with --manage-gate"
             return GateFault(Reason.GATE_MISSING, text)
         fault = await self._probed(namespace, stored.table)
-        if fault is None:
-            self._proved[namespace] = proof
-        return fault
+        if fault is not None:
+            self._lost.add(namespace)
+            return fault
+        if namespace in self._lost:
+            self._lost.discard(namespace)
+            self._back[namespace] = self._now()
+        self._proved[namespace] = proof
+        return None
 
     async def _probed(self, namespace: str, table: Table) -> GateFault | None:
         end = self._clock() + PATIENCE

@@ -123,16 +123,15 @@ class FactsGatherer:
         """Probe each namespace where something is to be seen to; one that fails holds back its own workloads."""
         places = sorted({each.row.namespace for each in assessments})
         faults: dict[str, GateFault] = {}
-        tables: list[StoredTable] = []
+        since: list[float] = []
         for namespace in places:
             stored = standing.stored_table(namespace)
             fault = await self._fault(namespace, stored, standing)
             if fault is not None:
                 faults[namespace] = fault
             elif stored is not None:
-                tables.append(stored)
-        since = max((table.written for table in tables), default=0.0)
-        if faults and not tables:
+                since.append(max(stored.written, self._sources.gate.back_since(namespace)))
+        if faults and not since:
             fault = next(iter(faults.values()))
             return Gate(in_force=False, reason=fault.reason, message=fault.message), {}
         blocked = {
@@ -140,7 +139,7 @@ class FactsGatherer:
             for each in assessments
             if each.row.namespace in faults
         }
-        return Gate(in_force=True, since=since), blocked
+        return Gate(in_force=True, since=max(since, default=0.0)), blocked
 
     async def _fault(self, namespace: str, stored: StoredTable | None, standing: Standing) -> GateFault | None:
         failed = standing.failed.get(namespace) or standing.failed.get(CLUSTER)
