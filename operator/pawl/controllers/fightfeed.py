@@ -17,7 +17,7 @@ from pawl.controllers.overridestore import OverrideStore, key_of, label_of
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board
 from pawl.decide.fights import Churn, PodEnd, Revert, Reverts
-from pawl.decide.objects import ImageAt, Owner, PodRow, WorkloadRow
+from pawl.decide.objects import ImageAt, PodRow, WorkloadRow
 from pawl.decide.tables import claims, subject_of
 
 
@@ -84,17 +84,16 @@ class Fights:
             self._step_back(written.override, row.key, row.uid, (Reason.FIELD_REVERTED, manager))
 
     def _pod(self, row: PodRow) -> None:
+        """Only owners that Kubernetes does not bring along compare Pods; its own controllers end Pods to roll them."""
         owner = self._world.root_of(row)
-        if owner is None:
+        if owner is None or isinstance(owner, WorkloadRow):
             return
         override = self._rewritten_by(row)
-        ours = row.uid in self._ended or owner.uid in self._ended
+        ours = row.uid in self._ended
         self._ended.discard(row.uid)
         end = PodEnd(owner.uid, row.created, self._now(), override is not None, ours)
         if self._churn.seen(end) and override is not None:
-            controller = next((each for each in row.owners if each.controller), None)
-            uid = controller.uid if controller is not None else owner.uid
-            self._step_back(override, _named(owner, row.namespace), uid, (Reason.POD_CHURN, ""))
+            self._step_back(override, f"{owner.kind} {row.namespace}/{owner.name}", owner.uid, (Reason.POD_CHURN, ""))
 
     def _rewritten_by(self, row: PodRow) -> str | None:
         """Return the override under whose target an image of a Pod stands."""
@@ -142,7 +141,3 @@ class Fights:
                     mark = f"{label_of(override)}@{contest.generation}"
                     found.setdefault(namespace, {})[contest.uid] = mark
         return found
-
-
-def _named(owner: WorkloadRow | Owner, namespace: str) -> str:
-    return owner.key if isinstance(owner, WorkloadRow) else f"{owner.kind} {namespace}/{owner.name}"
