@@ -40,6 +40,28 @@ def test_namespaces_under_the_same_overrides_share_one_table() -> None:
     assert held.namespaces["n0"].rules is held.namespaces["n2"].rules
 
 
+def test_two_hundred_namespaces_of_their_own_copy_only_what_they_change() -> None:
+    wide = cluster("wide", [(f"docker.io/a{index}", f"q.x/a{index}") for index in range(1000)])
+    rows = [named(f"n{index}") for index in range(200)]
+    own = [local(row.name, "own", [("docker.io/a7", "own.x"), ("ghcr.io", "g.x")]) for row in rows]
+    held = book(wide, *own, namespaces=rows)
+    assert len(held.namespaces) == 200
+    for row in rows:
+        rules = held.namespaces[row.name].rules
+        assert len(rules) == 1001
+        assert [one.override for one in rules["docker.io/a7"]] == [f"{row.name}/own", "wide"]
+        assert all(rules[key] is held.cluster.rules[key] for key in ("docker.io/a6", "docker.io/a999"))
+    assert [one.override for one in held.cluster.rules["docker.io/a7"]] == ["wide"]
+    assert "ghcr.io" not in held.cluster.rules
+
+
+def test_an_older_override_of_a_namespace_does_not_reach_into_another() -> None:
+    held = book(EVERYWHERE, local("shop", "own", [("docker.io", "own.x")]), namespaces=[SHOP, PLAIN])
+    assert image_of(held, "nginx", "shop") == "own.x/library/nginx"
+    assert image_of(held, "nginx", "plain") == "q.x/library/nginx"
+    assert held.judged["shop/own"].conflicts == held.judged["all"].conflicts == ()
+
+
 @pytest.mark.parametrize("name", ["kube-system", "pawl-system"])
 def test_excluded_namespaces_hold_nothing_and_their_overrides_say_so(name: str) -> None:
     excluded = frozenset({"kube-system", "pawl-system"})
