@@ -1,0 +1,176 @@
+"""Certificates of the webhook: an authority of Pawl's own and what it signs, kept in one Secret for all replicas.
+
+Whoever comes first makes the Secret, the others read it; a pair is renewed long before it ends, and the authority with
+it, while the old one is trusted on until its own end. Neighbours: `admission.webhook` serves with it,
+`admission.webhookconfig` hands the authorities to the API server. Not here: certificates of users.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from pawl.api.errors import Conflict, NotFound
+from pawl.cluster.client import Cluster
+from pawl.cluster.resources import SECRETS
+
+SECRET_NAME: Final = "pawl-webhook"
+LIFETIME: Final = timedelta(days=365)
+RENEW_BEFORE: Final = timedelta(days=90)
+"""Replicas look every few minutes; a quarter of a year is enough for any that was away."""
+SKEW: Final = timedelta(hours=1)
+"""Valid from a little earlier, for clocks that were set back."""
+TRIES: Final = 5
+
+_AUTHORITY: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pawl-webhook-ca")])
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What the Secret holds, as PEM. `authorities` is what clients trust: the signer, and the one before it."""
+
+    authorities: bytes
+    certificate: bytes
+    key: bytes
+
+    @property
+    def ends(self) -> datetime:
+        """When the serving certificate ends, in UTC."""
+        return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+
+    def serves(self, hosts: Sequence[str], now: datetime) -> bool:
+        """Tell whether it is good for these names and not due to be renewed."""
+        found = x509.load_pem_x509_certificate(self.certificate)
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return now < self.ends - RENEW_BEFORE and all(_host(host) in names for host in hosts)
+
+
+class _Data(msgspec.Struct):
+    ca: bytes = msgspec.field(name="ca.crt", default=b"")
+    certificate: bytes = msgspec.field(name="tls.crt", default=b"")
+    key: bytes = msgspec.field(name="tls.key", default=b"")
+
+
+class _Meta(msgspec.Struct, rename="camel"):
+    resource_version: str = ""
+
+
+class _Secret(msgspec.Struct):
+    metadata: _Meta
+    data: _Data = msgspec.field(default_factory=_Data)
+
+
+_DECODER: Final = msgspec.json.Decoder(_Secret)
+
+
+def new_bundle(hosts: Sequence[str], now: datetime, trusted: bytes = b"") -> Bundle:
+    """Make an authority and a serving certificate for `hosts` (names and addresses); ECDSA P-256.
+
+    The authority's key is thrown away: each renewal makes a new one. `trusted` are authorities that hold on.
+    """
+    signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    authority = _builder(_AUTHORITY, signer, now, ca=True).sign(signer, hashes.SHA256())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pawl-webhook")])
+    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+    builder = _builder(subject, key, now, ca=False).add_extension(names, critical=False)
+    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+    leaf = builder.add_extension(issuer, critical=False).sign(signer, hashes.SHA256())
+    before = b"".join(_pem(old) for old in _alive(trusted, now)[:1])
+    return Bundle(_pem(authority) + before, _pem(leaf), _key_pem(key))
+
+
+async def ensure_bundle(cluster: Cluster, namespace: str, hosts: Sequence[str], now: datetime) -> Bundle:
+    """Return the certificates of the Secret `pawl-webhook`, made or renewed where needed.
+
+    Raises ClusterError; Conflict only if others kept writing.
+    """
+    for _ in range(TRIES):
+        try:
+            return await _ensure_once(cluster, namespace, hosts, now)
+        except Conflict:
+            continue  # another replica was quicker: read what it wrote
+    raise Conflict(f"Secret {namespace}/{SECRET_NAME} is written again and again by others; remove one of the writers")
+
+
+async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], now: datetime) -> Bundle:
+    try:
+        stored = _DECODER.decode(await cluster.get(SECRETS, namespace, SECRET_NAME))
+    except NotFound:
+        bundle = new_bundle(hosts, now)
+        await cluster.create(SECRETS, namespace, _body(namespace, bundle, None))
+        return bundle
+    known = _read(stored)
+    if known is not None and known.serves(hosts, now):
+        return known
+    bundle = new_bundle(hosts, now, known.authorities if known is not None else b"")
+    await cluster.replace(SECRETS, namespace, SECRET_NAME, _body(namespace, bundle, stored.metadata.resource_version))
+    return bundle
+
+
+def _read(stored: _Secret) -> Bundle | None:
+    """Read the Secret; None for one that somebody broke."""
+    bundle = Bundle(stored.data.ca, stored.data.certificate, stored.data.key)
+    try:
+        x509.load_pem_x509_certificates(bundle.authorities)
+        x509.load_pem_x509_certificate(bundle.certificate)
+        serialization.load_pem_private_key(bundle.key, None)
+    except ValueError:
+        return None
+    return bundle
+
+
+def _body(namespace: str, bundle: Bundle, version: str | None) -> dict[str, object]:
+    metadata = {"name": SECRET_NAME, "namespace": namespace, "labels": {"app.kubernetes.io/name": "pawl"}}
+    data = {"ca.crt": bundle.authorities, "tls.crt": bundle.certificate, "tls.key": bundle.key}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata | ({} if version is None else {"resourceVersion": version}),
+        "type": "kubernetes.io/tls",
+        "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
+    }
+
+
+def _alive(trusted: bytes, now: datetime) -> list[x509.Certificate]:
+    known = x509.load_pem_x509_certificates(trusted) if trusted else []
+    return [each for each in known if each.not_valid_after_utc > now]
+
+
+def _builder(
+    subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, *, ca: bool
+) -> x509.CertificateBuilder:
+    begin = now.astimezone(UTC) - SKEW
+    usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(_AUTHORITY).public_key(key.public_key())
+    builder = builder.serial_number(x509.random_serial_number())
+    builder = builder.not_valid_before(begin).not_valid_after(begin + LIFETIME)
+    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
+    builder = builder.add_extension(usage, critical=True)
+    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
