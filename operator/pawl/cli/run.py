@@ -27,6 +27,10 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 @click.command(context_settings={"auto_envvar_prefix": "PAWL"})
 @click.option("--namespace", default="pawl-system", show_default=True, help="Where the Lease is.")
 @click.option("--bind", default=None, metavar="HOST:PORT", help="Metrics and health. Default: in a Pod 0.0.0.0:8080.")
+@click.option("--webhook", default=None, metavar="HOST:PORT", help="Serve the webhook, for clusters that need it.")
+@click.option(
+    "--manage-gate/--no-manage-gate", default=None, help="Apply `pawl gate`. Default: outside a Pod, not inside."
+)
 @click.option("--plain-http-hosts", default="", metavar="H,..", help="host:port that may be spoken to without TLS.")
 @click.option("--watch-namespaces", default="", metavar="A,B", help="Only these namespaces. Default: all.")
 @click.option("--kubeconfig", default=None, metavar="FILE", help="Default: KUBECONFIG, then the Pod's ServiceAccount.")
@@ -34,6 +38,8 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 def run(
     namespace: str,
     bind: str | None,
+    webhook: str | None,
+    manage_gate: bool | None,  # noqa: FBT001 - click hands it over
     plain_http_hosts: str,
     watch_namespaces: str,
     kubeconfig: str | None,
@@ -48,6 +54,8 @@ def run(
         host=host,
         port=port,
         in_pod=in_pod,
+        webhook=_place("--webhook", webhook) if webhook is not None else None,
+        manage_gate=not in_pod if manage_gate is None else manage_gate,
         plain_http_hosts=frozenset(_words(plain_http_hosts)),
         watch_namespaces=tuple(_words(watch_namespaces)),
         proxies=_proxies(getproxies()),
@@ -57,7 +65,10 @@ def run(
 
 
 async def _main(settings: Settings) -> None:
-    await Operator(await build(settings)).run(asyncio.Event())
+    from pawl.cli.run_gate import GatePlace, ReplicaGate
+
+    place = GatePlace(settings.namespace, settings.webhook, settings.in_pod)
+    await Operator(await build(settings, lambda cluster: ReplicaGate(cluster, place))).run(asyncio.Event())
 
 
 def is_in_pod(environment: Mapping[str, str], token: Path) -> bool:
@@ -69,9 +80,13 @@ def address(bind: str | None, *, in_pod: bool) -> tuple[str, int]:
     """Split HOST:PORT; the default is 0.0.0.0:8080 in a Pod and a free loopback port elsewhere. Raises InputError."""
     if bind is None:
         return ("0.0.0.0", 8080) if in_pod else ("127.0.0.1", 0)  # noqa: S104 - the kubelet probes the Pod's address
-    host, colon, port = bind.rpartition(":")
+    return _place("--bind", bind)
+
+
+def _place(flag: str, text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
-        raise InputError(f"--bind {bind} is not HOST:PORT; write it like 127.0.0.1:8080")
+        raise InputError(f"{flag} {text} is not HOST:PORT; write it like 127.0.0.1:8080")
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104
 
 

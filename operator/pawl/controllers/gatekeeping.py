@@ -44,6 +44,10 @@ class Gate(Protocol):
         """Return None if a Pod in a namespace comes back as the table says, else a sentence."""
         ...
 
+    def serve(self) -> Awaitable[None]:
+        """Run what the gate needs on every replica, until cancelled; return where it needs nothing."""
+        ...
+
 
 class NoGate:
     """Stands where no gate was handed in: nothing rewrites."""
@@ -58,6 +62,9 @@ class NoGate:
     async def probe(self, namespace: str, table: Table) -> str | None:  # noqa: ARG002
         """Say that nothing rewrites."""
         return "no gate is at work"
+
+    async def serve(self) -> None:
+        """Need nothing."""
 
 
 def no_gate(_cluster: Cluster) -> Gate:

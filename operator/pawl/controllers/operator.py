@@ -40,7 +40,11 @@ class Operator:
             for close in (replica.cluster.close, replica.registry.aclose, replica.hub.aclose, replica.recorder.close):
                 stack.push_async_callback(close)
             await self._serve(stack)
-            await run_until(stop, replica.lag.run(), self._work(stop))
+            await run_until(stop, replica.lag.run(), self._gate(), self._work(stop))
+
+    async def _gate(self) -> None:
+        """Serve what the gate needs: on every replica, leading or not."""
+        await self._replica.gate.serve()
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         replica = self._replica

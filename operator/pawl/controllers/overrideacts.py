@@ -1,15 +1,18 @@
 """Carries out what a rollout decided: each action one guarded write, many at a time, none twice.
 
 A write that finds its object gone or changed does nothing: the world is read again and decided anew. A workload that
-was written to is not decided about again until the watch has shown the write. Neighbours: `cluster.writers`, `.jobs`,
+was written to is not decided about again until the watch has shown the write, or had its time to: a write that changed
+nothing is never shown. Neighbours: `cluster.writers`, `.jobs`,
 `.eviction` write, `prepulls` pulls. Not here: order, limits.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
@@ -39,6 +42,9 @@ from pawl.decide.rollout_actions import (
 
 Guard = Callable[[], int]
 
+SHOWN: Final = 10.0
+"""Seconds after which a write that the watch did not show is taken for one that changed nothing."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -52,14 +58,22 @@ class Done:
 
 
 class Actor:
-    """Writes. One for a term."""
+    """Writes. One for a term. `clock` gives monotonic seconds."""
 
-    def __init__(self, cluster: Cluster, world: World, hands: tuple[Prepulls, SavedJobs], guard: Guard) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        world: World,
+        hands: tuple[Prepulls, SavedJobs],
+        guard: Guard,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._cluster = cluster
         self._world = world
         self._prepulls, self._saved = hands
         self._guard = guard
-        self._acted: dict[str, str] = {}
+        self._clock = clock
+        self._acted: dict[str, tuple[str, float]] = {}
 
     def under_way(self, uids: Sequence[str]) -> bool:
         """Whether the watch has yet to show a write of ours to one of these workloads or Pods."""
@@ -67,7 +81,8 @@ class Actor:
 
     def _unseen(self, uid: str) -> bool:
         row = self._world.workload(uid) or self._world.pod(uid)
-        if row is not None and row.version == self._acted[uid] and not row.deleting:
+        version, at = self._acted[uid]
+        if row is not None and row.version == version and not row.deleting and self._clock() - at < SHOWN:
             return True
         del self._acted[uid]
         return False
@@ -97,7 +112,7 @@ class Actor:
         done.written += 1
         row = row_of(action)
         if row is not None:
-            self._acted[row.uid] = row.version
+            self._acted[row.uid] = (row.version, self._clock())
         log.info("acted", action=type(action).__name__, object=key_of(action))
 
     def _write(self, action: Action) -> Awaitable[None]:
