@@ -9,7 +9,7 @@ from there. Not here: rolling what runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,7 +18,7 @@ import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError
 from pawl.api.imageoverride import Mode, Override
-from pawl.api.imagerules import Table
+from pawl.api.imagerules import ClusterTable, Entry, Table
 from pawl.cluster.ruletables import CLUSTER, RuleTables, StoredTable
 from pawl.cluster.world import World
 from pawl.controllers.overridecopies import Copies
@@ -32,13 +32,17 @@ from pawl.controllers.surveys import Survey
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.rulebook import EVERYWHERE, Rulebook, Stock, compile_rulebook
 from pawl.decide.tables import CompiledTable
-from pawl.decide.targets import Needed, held_back
+from pawl.decide.targets import TRANSIENT, Needed, held_back
 
 RULES: Final = Key("ImageRules", "", "pawl")
 """The one key of this controller."""
 RESYNC: Final = 300.0
 """Seconds after which Secrets are copied again and refused targets looked at, if nothing else asks for it."""
 SOON: Final = 0.2
+AGAIN: Final = 30.0
+"""Seconds after which a table that could not be written is written again."""
+SPOILT: Final = frozenset({Reason.INVALID_SPEC, Reason.INVALID_SOURCE, Reason.INVALID_PATTERN})
+"""Refusals that lie in an override alone: what it said before stays in force until it is mended."""
 WRITERS: Final = 8
 """Tables written at once."""
 
@@ -65,6 +69,17 @@ class RulesParts:
     """Whether every override and policy was read: a table made of half of them would take images back."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What one look begins with. `pending` wait for approval, `unusable` cannot be read or carried out as they are."""
+
+    overrides: tuple[Override, ...]
+    pending: frozenset[str]
+    unusable: frozenset[str]
+    stock: Stock
+    draft: Rulebook
+
+
 class ImageRulesController:
     """Keeps tables. One for a term."""
 
@@ -76,44 +91,56 @@ class ImageRulesController:
     async def reconcile(self, _key: Key) -> float | None:
         """Make all tables what they should be, and return the seconds until the next look."""
         parts = self._parts
-        if not (parts.world.synced and parts.tables.synced and parts.complete()):
+        if not (parts.world.synced and parts.world.namespaces() and parts.tables.synced and parts.complete()):
             return SOON
-        overrides = parts.overrides.readable()
-        pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
-        stock = self._stock(overrides)
-        draft = compile_rulebook(stock)
-        drafted = self._drafts.of({CLUSTER: draft.cluster, **draft.namespaces})
-        needed = self._survey.needed(draft, drafted)
-        copies = await parts.copies.ensure(overrides, [each for each in needed if each.override not in pending])
-        seen = await self._look(overrides, needed)
-        held = self._held(seen)
-        approved = tuple(override for override in overrides if label_of(override) not in pending)
-        same = not pending and not seen.refused
-        book = draft if same else compile_rulebook(replace(stock, overrides=approved, held=held))
-        tables = self._frozen(book, pending)
+        ground = self._ground()
+        drafted = self._drafts.of({CLUSTER: ground.draft.cluster, **ground.draft.namespaces})
+        needed = self._survey.needed(ground.draft, drafted)
+        parts.guard()
+        copies = await parts.copies.ensure(
+            ground.overrides, [one for one in needed if one.override not in ground.pending]
+        )
+        seen = await self._look(ground.overrides, needed)
+        book = self._approved(ground, seen)
+        tables = self._frozen(book, ground.pending | ground.unusable)
         failed = await self._write(tables)
         compiled = self._standing.of({name: table for name, table in tables.items() if table is not None})
-        judged = draft.judged if pending else book.judged
         fresh = Standing(
             stamp=0,
-            rulebook=replace(book, judged=judged),
+            rulebook=replace(book, judged=ground.draft.judged),
             compiled=compiled,
-            drafted=drafted if pending else compiled,
-            pending=pending,
+            drafted=drafted if ground.pending else compiled,
+            pending=ground.pending,
             stored=dict(parts.tables.tables),
             failed=failed,
             contents=seen.contents,
             needed=needed,
             refused=seen.refused,
             copies=copies,
-            generations={label_of(override): override.metadata.generation for override in overrides},
+            generations={label_of(override): override.metadata.generation for override in ground.overrides},
         )
-        self._publish(overrides, fresh)
-        return min(RESYNC, seen.again_in or RESYNC, *((30.0,) if failed else ()))
+        self._publish(ground.overrides, fresh)
+        return min(RESYNC, seen.again_in or RESYNC, *((AGAIN,) if failed else ()))
 
     def interval(self, _key: Key) -> float:
         """Return the seconds after which tables that stalled are looked at again."""
         return RESYNC
+
+    def _ground(self) -> _Ground:
+        overrides = self._parts.overrides.readable()
+        pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
+        stock = self._stock(overrides)
+        draft = compile_rulebook(stock)
+        spoilt = {key for key, judged in draft.judged.items() if judged.refusal and judged.refusal.reason in SPOILT}
+        unusable = frozenset(spoilt) | self._parts.overrides.unreadable()
+        return _Ground(overrides, pending, unusable, stock, draft)
+
+    def _approved(self, ground: _Ground, seen: Seen) -> Rulebook:
+        """Compile what may be stored: without what waits for approval, and without what was not found."""
+        if not (ground.pending or seen.refused):
+            return ground.draft
+        approved = tuple(override for override in ground.overrides if label_of(override) not in ground.pending)
+        return compile_rulebook(replace(ground.stock, overrides=approved, held=self._held(seen)))
 
     def _stock(self, overrides: tuple[Override, ...]) -> Stock:
         parts = self._parts
@@ -132,27 +159,22 @@ class ImageRulesController:
         return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()))
 
     def _held(self, seen: Seen) -> Mapping[str, Mapping[str, str]]:
-        everywhere, single = held_back(seen.refused, self._in_force() if seen.refused else frozenset())
+        transient = any(refusal.reason in TRANSIENT for refusal in seen.refused.values())
+        in_force = self._survey.stored(self._parts.tables) if transient else frozenset[tuple[str, str]]()
+        everywhere, single = held_back(seen.refused, in_force)
         return {EVERYWHERE: everywhere, **single}
 
-    def _in_force(self) -> AbstractSet[tuple[str, str]]:
-        """Return the targets that Pods run by the tables that stand now, by namespace and reference."""
-        standing = self._parts.board.standing
-        return standing.contents.keys() if standing is not None else self._survey.stored(self._parts.tables)
-
-    def _frozen(self, book: Rulebook, pending: frozenset[str]) -> dict[str, Table | None]:
-        """Return the tables to be stored; those that hold entries of an override whose plan waits stay as they are."""
+    def _frozen(self, book: Rulebook, waiting: tuple[AbstractSet[str], AbstractSet[str]]) -> dict[str, Table | None]:
+        """Return the tables to be stored; those that hold entries of an override that waits stay as they are."""
         stored = self._parts.tables.tables
-        kept = {
-            name: found.table
-            for name, found in stored.items()
-            if found.table is not None and pending & overrides_in(found.table)
-        }
+        kept = dict(_kept(stored, *waiting))
         own = {**book.cluster.own, **{name: True for name in kept if name != CLUSTER}}
         cluster = book.cluster.model_copy(update={"own": own})
         empty = not (cluster.rules or cluster.mandatory or own)
         wanted: dict[str, Table | None] = dict.fromkeys(stored)
         wanted |= {**book.namespaces, CLUSTER: None if empty else cluster}
+        if CLUSTER in kept:  # a new table would take a namespace out of the one that stays
+            wanted = {name: table for name, table in wanted.items() if name in stored}
         return {**wanted, **kept}
 
     async def _write(self, tables: Mapping[str, Table | None]) -> dict[str, str]:
@@ -162,10 +184,18 @@ class ImageRulesController:
         made = [name for name in spaces if tables[name] is not None]
         await asyncio.gather(*(self._put(name, tables[name], (places, failed)) for name in made))
         if self._parts.overrides.clustered:
-            await self._put(CLUSTER, tables.get(CLUSTER), (places, failed))
+            await self._put(CLUSTER, self._named(tables.get(CLUSTER), failed), (places, failed))
         gone = [name for name in spaces if tables[name] is None]
         await asyncio.gather(*(self._put(name, None, (places, failed)) for name in gone))
         return failed
+
+    def _named(self, table: Table | None, failed: Mapping[str, str]) -> Table | None:
+        """Let the cluster's table hold where a namespace's own could not be made."""
+        if not isinstance(table, ClusterTable):
+            return table
+        there = self._parts.tables.tables
+        own = {name: True for name in table.own if name in there or name not in failed}
+        return table.model_copy(update={"own": own})
 
     async def _put(
         self, namespace: str, table: Table | None, shared: tuple[asyncio.Semaphore, dict[str, str]]
@@ -194,9 +224,42 @@ class ImageRulesController:
 def awaits_approval(override: Override) -> bool:
     """Whether nothing of an override may be in force yet: its plan is to be approved, and was not."""
     rollout, plan = override.spec.rollout, override.status.plan
-    if rollout.mode is not Mode.PLAN:
+    if rollout.mode is not Mode.PLAN or _ending(override):
         return False
     return plan is None or not rollout.approved_plan or rollout.approved_plan != plan.hash
+
+
+def _pause(seen: Seen, failed: Mapping[str, str]) -> float:
+    again = seen.again_in if seen.again_in is not None else RESYNC
+    return max(SOON, min(again, 30.0 if failed else RESYNC))
+
+
+def _ending(override: Override) -> bool:
+    return override.metadata.deletion_timestamp is not None
+
+
+def _kept(
+    stored: Mapping[str, StoredTable], waiting: AbstractSet[str], alive: AbstractSet[str]
+) -> Iterator[tuple[str, Table]]:
+    """Yield the tables with entries of overrides that wait, without those of overrides that end."""
+    for name, found in stored.items():
+        table = found.table
+        if table is None or not waiting & (there := overrides_in(table)):
+            continue
+        yield name, table if there <= alive else without(table, there - alive)
+
+
+def without(table: Table, gone: AbstractSet[str]) -> Table:
+    """Return a table without the entries of some overrides."""
+    kept = {
+        name: {source: left for source, entries in rules.items() if (left := _left(entries, gone))}
+        for name, rules in (("mandatory", table.mandatory), ("rules", table.rules))
+    }
+    return table.model_copy(update=kept)
+
+
+def _left(entries: Iterable[Entry], gone: AbstractSet[str]) -> list[Entry]:
+    return [entry for entry in entries if entry.override not in gone]
 
 
 def overrides_in(table: Table) -> frozenset[str]:

@@ -53,7 +53,7 @@ class Loop:
             delay = await self._reconciler.reconcile(key)
         except Stalled as stalled:
             # Secrets and rights are not watched: what the user mends there is found at the next interval.
-            log.info("policy stalled", policy=_name(key), reason=stalled.reason, message=stalled.message)
+            log.info("stalled", object=str(key), reason=stalled.reason, message=stalled.message)
             self._queue.forget(key)
             return "stalled", self._reconciler.interval(key)
         except WaitUntil as wait:
@@ -70,11 +70,5 @@ class Loop:
 
     def _later(self, key: Key, reason: str, message: str, after: float | None) -> float:
         delay = max(self._queue.backoff(key), after or 0.0)
-        log.info(
-            "policy will be tried again", policy=_name(key), reason=reason, message=message, seconds=round(delay, 1)
-        )
+        log.info("will be tried again", object=str(key), reason=reason, message=message, seconds=round(delay, 1))
         return delay
-
-
-def _name(key: Key) -> str:
-    return f"{key.namespace}/{key.name}"

@@ -69,12 +69,19 @@ def _read(store: PolicyStore, name: tuple[str, str]) -> ImagePolicy | None:
 
 
 def _policy(policy: ImagePolicy | None, known: _Known | None) -> Policy | None:
-    if policy is None:
-        return None if known is None else Policy(known.mark.image, known.selection, known.mark.uid)
-    selection, uid = policy.status.selection, policy.metadata.uid
-    if known is None or known.mark.image != policy.spec.image or not _older(selection, known.mark, uid):
-        return Policy(policy.spec.image, selection, uid)
-    return Policy(known.mark.image, known.selection, uid)
+    selection = policy.status.selection if policy is not None else None
+    uid = policy.metadata.uid if policy is not None else ""
+    if known is not None and _older(selection, known.mark, uid):
+        return Policy(known.mark.image, known.selection, known.mark.uid)
+    return None if policy is None else Policy(_image(policy), selection, uid)
+
+
+def _image(policy: ImagePolicy) -> str:
+    """Return the image that was selected: an edited `spec.image` means nothing before a selection was made of it."""
+    selection = policy.status.selection
+    if selection is None:
+        return policy.spec.image
+    return selection.reference.partition("@")[0].removesuffix(f":{selection.tag}") or policy.spec.image
 
 
 def _older(selection: Selection | None, mark: PolicyMark, uid: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pawl.api.errors import Stalled
 from pawl.cluster.ruletables import CLUSTER, RuleTables
 from pawl.cluster.world import World
 from pawl.controllers.prepulls import is_prepull
@@ -82,7 +83,7 @@ class Survey:
 
     def stored(self, tables: RuleTables) -> frozenset[tuple[str, str]]:
         """Return namespace and reference of every target that the stored tables yield now."""
-        compiled = {name: CompiledTable.of(found.table) for name, found in tables.tables.items() if found.table}
+        compiled = dict(_compiled(tables))
         found: set[tuple[str, str]] = set()
         for row in self._world.namespaces():
             table = compiled.get(row.name) or compiled.get(CLUSTER)
@@ -90,3 +91,14 @@ class Survey:
                 needed = self._of(_Ground(row.name, table, self._nodes), {})
                 found |= {(each.namespace, each.reference) for each in needed}
         return frozenset(found)
+
+
+def _compiled(tables: RuleTables) -> Iterator[tuple[str, CompiledTable]]:
+    """Yield the stored tables that can be read; one that somebody spoilt yields nothing, and is written anew."""
+    for name, found in tables.tables.items():
+        if found.table is None:
+            continue
+        try:
+            yield name, CompiledTable.of(found.table)
+        except Stalled:
+            continue

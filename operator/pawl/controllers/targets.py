@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pawl.api.imageoverride import Preflight
 from pawl.controllers.sightings import Sighting, Sightings, Wish
 from pawl.decide.digests import Content
 from pawl.decide.targets import TRANSIENT, Needed, Refusal
+
+FAULT_AGAIN: Final = 30.0
+"""Seconds after which a CA that could not be used is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class Targets:
 
     async def _look(self, needed: Needed, terms: Terms, not_before: float) -> Sighting:
         if terms.fault is not None:
-            return Sighting(needed.reference, ok=False, reason=terms.fault.reason, message=terms.fault.message)
+            fault = terms.fault
+            return Sighting(needed.reference, False, fault.reason, fault.message, again_in=FAULT_AGAIN)
         wish = Wish(
             needed.namespace,
             needed.reference,
