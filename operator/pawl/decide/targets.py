@@ -81,14 +81,16 @@ def held_back(
     """Return the results to be held everywhere, and those to be held in single namespaces, each with its reason.
 
     `in_force` holds (namespace, reference) of what the stored tables yield already: a transient failure does not take
-    that back.
+    that back, neither there nor in other namespaces.
     """
     everywhere: dict[str, str] = {}
     single: dict[str, dict[str, str]] = {}
+    elsewhere = frozenset(reference for _, reference in in_force)
     for needed, refusal in sorted(refused.items(), key=lambda item: (item[0].namespace, item[0].reference)):
-        if refusal.reason in TRANSIENT and (needed.namespace, needed.reference) in in_force:
+        transient = refusal.reason in TRANSIENT
+        if transient and (needed.namespace, needed.reference) in in_force:
             continue
-        if refusal.reason in OWN:
+        if refusal.reason in OWN or (transient and needed.reference in elsewhere):
             single.setdefault(needed.namespace, {})[needed.reference] = _noted(refusal)
         else:
             everywhere[needed.reference] = _noted(refusal)
