@@ -144,7 +144,9 @@ class RuleTables:
     def _take(self, found: StoredTable, *, gone: bool) -> None:
         known = self._tables.get(found.namespace)
         if gone:
-            self._tables.pop(found.namespace, None)
+            if known is None or known.uid != found.uid:
+                return
+            del self._tables[found.namespace]
         elif known is not None and known.uid == found.uid and int(known.version) >= int(found.version):
             return
         else:
