@@ -19,6 +19,7 @@ import structlog
 from pawl.api.errors import ApiUnavailable, ClusterError
 from pawl.api.imageoverride import Mode, Override
 from pawl.api.imagerules import ClusterTable, Entry, Table
+from pawl.api.reasons import Reason
 from pawl.cluster.ruletables import CLUSTER, RuleTables, StoredTable
 from pawl.cluster.world import World
 from pawl.controllers.overridecopies import Copies

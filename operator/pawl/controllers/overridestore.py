@@ -84,16 +84,6 @@ class OverrideStore:
                 found.add(f"{key.namespace}/{key.name}" if key.namespace else key.name)
         return frozenset(found)
 
-    def unreadable(self) -> frozenset[str]:
-        """Return the labels of the overrides that this version of Pawl cannot read."""
-        found = set()
-        for key in self:
-            try:
-                self.get(key)
-            except Stalled:
-                found.add(f"{key.namespace}/{key.name}" if key.namespace else key.name)
-        return frozenset(found)
-
     def keep(self, key: Key, raw: bytes) -> None:
         """Keep the answer to a write of our own."""
         self._stores[key.kind].keep(raw, asked_at=0.0)
