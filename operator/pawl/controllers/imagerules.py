@@ -77,6 +77,8 @@ class _Ground:
     overrides: tuple[Override, ...]
     pending: frozenset[str]
     unusable: frozenset[str]
+    alive: frozenset[str]
+    """All that are not being deleted."""
     stock: Stock
     draft: Rulebook
 
@@ -137,7 +139,7 @@ class ImageRulesController:
         draft = compile_rulebook(stock)
         spoilt = {key for key, judged in draft.judged.items() if judged.refusal and judged.refusal.reason in SPOILT}
         unusable = frozenset(spoilt) | self._parts.overrides.unreadable()
-        return _Ground(overrides, pending, unusable, stock, draft)
+        return _Ground(overrides, pending, unusable, frozenset(draft.judged) | unusable, stock, draft)
 
     def _approved(self, ground: _Ground, seen: Seen) -> Rulebook:
         """Compile what may be stored: without what waits for approval, and without what was not found."""
