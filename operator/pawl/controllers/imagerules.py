@@ -96,36 +96,33 @@ class ImageRulesController:
         parts = self._parts
         if not (parts.world.synced and parts.world.namespaces() and parts.tables.synced and parts.complete()):
             return SOON
-        overrides = parts.overrides.readable()
-        pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
-        stock = self._stock(overrides)
-        draft = compile_rulebook(stock)
-        drafted = self._drafts.of({CLUSTER: draft.cluster, **draft.namespaces})
-        needed = self._survey.needed(draft, drafted)
-        copies = await parts.copies.ensure(overrides, [each for each in needed if each.override not in pending])
-        seen = await self._look(overrides, needed)
-        held = self._held(seen)
-        approved = tuple(override for override in overrides if label_of(override) not in pending)
-        same = not pending and not seen.refused
-        book = draft if same else compile_rulebook(replace(stock, overrides=approved, held=held))
-        tables = self._frozen(book, overrides, pending)
+        ground = self._ground()
+        drafted = self._drafts.of({CLUSTER: ground.draft.cluster, **ground.draft.namespaces})
+        needed = self._survey.needed(ground.draft, drafted)
+        parts.guard()
+        copies = await parts.copies.ensure(
+            ground.overrides, [one for one in needed if one.override not in ground.pending]
+        )
+        seen = await self._look(ground.overrides, needed)
+        book = self._approved(ground, seen)
+        tables = self._frozen(book, ground)
         failed = await self._write(tables)
         compiled = self._standing.of({name: table for name, table in tables.items() if table is not None})
         fresh = Standing(
             stamp=0,
-            rulebook=replace(book, judged=draft.judged if pending else book.judged),
+            rulebook=replace(book, judged=ground.draft.judged if ground.pending else book.judged),
             compiled=compiled,
-            drafted=drafted if pending else compiled,
-            pending=pending,
+            drafted=drafted if ground.pending else compiled,
+            pending=ground.pending,
             stored=dict(parts.tables.tables),
             failed=failed,
             contents=seen.contents,
             needed=needed,
             refused=seen.refused,
             copies=copies,
-            generations={label_of(override): override.metadata.generation for override in overrides},
+            generations={label_of(override): override.metadata.generation for override in ground.overrides},
         )
-        self._publish(overrides, fresh)
+        self._publish(ground.overrides, fresh)
         return _pause(seen, failed)
 
     def interval(self, _key: Key) -> float:
@@ -170,13 +167,10 @@ class ImageRulesController:
         everywhere, single = held_back(seen.refused, in_force)
         return {EVERYWHERE: everywhere, **single}
 
-    def _frozen(
-        self, book: Rulebook, overrides: Iterable[Override], pending: frozenset[str]
-    ) -> dict[str, Table | None]:
+    def _frozen(self, book: Rulebook, ground: _Ground) -> dict[str, Table | None]:
         """Return the tables to be stored; those that hold entries of an override that waits stay as they are."""
-        stored, silent = self._parts.tables.tables, self._parts.overrides.unreadable()
-        alive = silent | {label_of(override) for override in overrides if not _ending(override)}
-        kept = dict(_kept(stored, pending | silent, alive))
+        stored = self._parts.tables.tables
+        kept = dict(_kept(stored, ground.pending | ground.unusable, ground.alive))
         own = {**book.cluster.own, **{name: True for name in kept if name != CLUSTER}}
         cluster = book.cluster.model_copy(update={"own": own})
         empty = not (cluster.rules or cluster.mandatory or own)
@@ -240,7 +234,7 @@ def awaits_approval(override: Override) -> bool:
 
 def _pause(seen: Seen, failed: Mapping[str, str]) -> float:
     again = seen.again_in if seen.again_in is not None else RESYNC
-    return max(SOON, min(again, 30.0 if failed else RESYNC))
+    return max(SOON, min(again, AGAIN if failed else RESYNC))
 
 
 def _ending(override: Override) -> bool:
