@@ -28,6 +28,7 @@ from pawl.cluster.writers import restore_template
 from pawl.cluster.writers_fields import restore_fields
 from pawl.controllers.customfields import names_with_notes
 from pawl.controllers.gatekeeping import GateKeeper
+from pawl.controllers.imagerules import overrides_in
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
@@ -38,6 +39,8 @@ from pawl.decide.objects import FINALIZER, ImageAt, WorkloadRow
 from pawl.decide.tables import CompiledTable, rewrite_image
 
 AGAIN: Final = 1.0
+LAST: Final = 10.0
+"""Seconds that the last try has, when the time that was given is over."""
 AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
@@ -87,7 +90,11 @@ class Finisher:
         if not out and not late:
             return AGAIN / 5
         left = _Left([], [])
-        await self._take_back(override, standing, left)
+        try:
+            async with asyncio.timeout(self._patience(override)):
+                await self._take_back(override, standing, left)
+        except TimeoutError:
+            left.failed.append("the API server took too long")
         if left.failed and not late:
             log.info("not restored yet", override=label_of(override), failed=left.failed[:5])
             return AGAIN
@@ -97,20 +104,27 @@ class Finisher:
         return None
 
     def _late(self, override: Override) -> bool:
-        stamp = override.metadata.deletion_timestamp
-        since = datetime.fromisoformat(stamp).timestamp() if stamp else self._parts.now()
-        return self._parts.now() - since > parse_duration(override.spec.restore_timeout).total_seconds()
+        return self._left_over(override) < 0
+
+    def _patience(self, override: Override) -> float:
+        """Return the seconds that one try may take: to the end of the time that is given, a last try a little more."""
+        return max(self._left_over(override), LAST)
+
+    def _left_over(self, override: Override) -> float:
+        stamp, now = override.metadata.deletion_timestamp, self._parts.now()
+        since = datetime.fromisoformat(stamp).timestamp() if stamp else now
+        return since + parse_duration(override.spec.restore_timeout).total_seconds() - now
 
     async def _take_back(self, override: Override, standing: Standing | None, left: _Left) -> None:
         parts = self._parts
         alone = standing.rulebook.left_alone if standing is not None else frozenset[str]()
         namespaces = namespaces_of(override, parts.world.namespaces(), alone)
         if override.spec.deletion_policy is DeletionPolicy.RESTORE:
-            await self._probe(namespaces, standing, left)
-            rows = [row for namespace in namespaces for row in self._mine(namespace, standing)]
             places = asyncio.Semaphore(AT_ONCE)
+            free = namespaces if self._late(override) else await self._free(override, namespaces, standing, left)
+            rows = [row for namespace in free for row in self._mine(namespace, standing)]
             await asyncio.gather(*(self._restore(row, places, left) for row in rows))
-            await self._restore_fields(override, namespaces, left)
+            await self._restore_fields(override, free, left)
         released = await parts.copies.release(label_of(override), namespaces)
         left.failed += released.failures
 
@@ -120,19 +134,33 @@ class Finisher:
         rows = [row for row in self._parts.world.workloads(namespace) if touched(row)]
         return [row for row in rows if table is None or not _decided(table, row)]
 
-    async def _probe(self, namespaces: Iterable[str], standing: Standing | None, left: _Left) -> None:
-        """See that the gate has let go before anything rolls: a Pod made too early would be rewritten once more."""
-        for namespace in namespaces:
-            stored = standing.stored_table(namespace) if standing is not None else None
-            if stored is None or not self._mine(namespace, standing):
-                continue
-            try:
-                fault = await self._parts.gate.fault(namespace, stored)
-            except ClusterError as error:
-                left.failed.append(str(error))
-                continue
-            if fault is not None:
-                left.failed.append(fault.message)
+    async def _free(
+        self, override: Override, namespaces: Iterable[str], standing: Standing | None, left: _Left
+    ) -> list[str]:
+        """Return where the gate has let go: elsewhere a Pod made now would be rewritten once more."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def held(namespace: str) -> str | None:
+            async with places:
+                return await self._held(override, namespace, standing)
+
+        names = list(namespaces)
+        found = await asyncio.gather(*(held(name) for name in names))
+        left.failed += [why for why in found if why is not None]
+        return [name for name, why in zip(names, found, strict=True) if why is None]
+
+    async def _held(self, override: Override, namespace: str, standing: Standing | None) -> str | None:
+        """Say why a namespace is not restored yet: its table names the override still, or the gate is behind it."""
+        stored = standing.stored_table(namespace) if standing is not None else None
+        if stored is None or not self._mine(namespace, standing):
+            return None
+        if stored.table is not None and label_of(override) in overrides_in(stored.table):
+            return f"namespace {namespace}: its table still has rules of {label_of(override)}; it could not be written"
+        try:
+            fault = await self._parts.gate.fault(namespace, stored)
+        except ClusterError as error:
+            return str(error)
+        return None if fault is None else fault.message
 
     async def _restore(self, row: WorkloadRow, places: asyncio.Semaphore, left: _Left) -> None:
         async with places:
