@@ -93,6 +93,7 @@ class GateKeeper:
         self._kind = ""
         self._asked_at = float("-inf")
         self._proved: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
         self._lost: set[str] = set()
         self._back: dict[str, float] = {}
 
@@ -112,27 +113,41 @@ class GateKeeper:
     async def fault(self, namespace: str, stored: StoredTable) -> GateFault | None:
         """Return why Pods of a namespace would not be rewritten by a stored table, None if they are.
 
-        Waits a little for the API server's cache. Raises ClusterError where it cannot be asked.
+        Waits a little for the API server's cache, once a table. Raises ClusterError where it cannot be asked.
         """
-        proof = f"{stored.uid}/{stored.version}"
-        if self._proved.get(namespace) == proof or stored.table is None:
+        if stored.table is None:
             return None
-        if not await self.kind():
-            self._lost.add(namespace)
+        proof = f"{stored.uid}/{stored.version}"
+        if not await self._still(namespace, proof):
+            self._lost |= {namespace, *self._proved}
+            self._proved.clear()
             text = "nothing rewrites Pods in this cluster; apply `pawl gate`, or run with --manage-gate"
             return GateFault(Reason.GATE_MISSING, text)
-        fault = await self._probed(namespace, stored.table)
+        if self._proved.get(namespace) == proof:
+            return None
+        fault = await self._probed(namespace, stored.table, 0.0 if self._failed.get(namespace) == proof else PATIENCE)
         if fault is not None:
+            self._failed[namespace] = proof
             self._lost.add(namespace)
             return fault
+        self._failed.pop(namespace, None)
         if namespace in self._lost:
             self._lost.discard(namespace)
             self._back[namespace] = self._now()
         self._proved[namespace] = proof
         return None
 
-    async def _probed(self, namespace: str, table: Table) -> GateFault | None:
-        end = self._clock() + PATIENCE
+    async def _still(self, namespace: str, proof: str) -> str:
+        """Return what rewrites Pods; where that cannot be asked, a table that was proved stays so."""
+        try:
+            return await self.kind()
+        except ClusterError:
+            if self._proved.get(namespace) != proof:
+                raise
+            return self._kind or "unknown"
+
+    async def _probed(self, namespace: str, table: Table, patience: float) -> GateFault | None:
+        end = self._clock() + patience
         while True:
             try:
                 said = await self._gate.probe(namespace, table)
