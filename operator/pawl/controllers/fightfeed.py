@@ -7,7 +7,7 @@ fight anew. Neighbours: `decide.fights` counts, `overrideacts` tells what Pawl w
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pawl.api.imageoverride import Contest, Override
@@ -27,6 +27,8 @@ class _Written:
 
     override: str
     images: tuple[ImageAt, ...]
+    seen: bool = False
+    """The watch has shown it: before that, a row with other images is older than the write, or the write failed."""
 
 
 class Fights:
@@ -76,7 +78,8 @@ class Fights:
             return
         live = {(place.group, place.name): place.image for place in row.spec.images}
         undone = [at for at in written.images if live.get((at.group, at.name), at.image) != at.image]
-        if not undone:
+        if not undone or not written.seen:
+            self._written[row.uid] = replace(written, seen=not undone)
             return
         del self._written[row.uid]
         manager = row.reverter or "somebody else"
@@ -86,7 +89,7 @@ class Fights:
     def _pod(self, row: PodRow) -> None:
         """Only owners that Kubernetes does not bring along compare Pods; its own controllers end Pods to roll them."""
         owner = self._world.root_of(row)
-        if owner is None or isinstance(owner, WorkloadRow):
+        if owner is None or isinstance(owner, WorkloadRow) or row.phase == "Succeeded":
             return
         override = self._rewritten_by(row)
         ours = row.uid in self._ended
@@ -107,7 +110,7 @@ class Fights:
 
     def _step_back(self, label: str, what: str, uid: str, why: tuple[Reason, str]) -> None:
         override = self._named(label)
-        if override is None:
+        if override is None or any(each.uid == uid for each in self.contests(override)):
             return
         since = datetime.fromtimestamp(int(self._now()), UTC)
         reason, manager = why
@@ -115,7 +118,9 @@ class Fights:
         contest = Contest(
             object=what, uid=uid, reason=reason, manager=manager[:253], generation=generation, since=since
         )
-        self._contests.setdefault(label, {})[uid] = contest
+        alive = {each.metadata.uid for each in self._overrides.readable()}
+        self._contests = {known: found for known, found in self._contests.items() if known in alive}
+        self._contests.setdefault(override.metadata.uid, {})[uid] = contest
         self._wake(key_of(override))
         if reason is Reason.POD_CHURN:
             self._wake(Key("ImageRules", "", "pawl"))
@@ -127,7 +132,7 @@ class Fights:
         """Return what Pawl stepped back from for this generation of an override, oldest first."""
         generation = override.metadata.generation
         known = {each.uid: each for each in override.status.contests}
-        known |= self._contests.get(label_of(override), {})
+        known |= self._contests.get(override.metadata.uid, {})
         held = [each for each in known.values() if each.generation == generation]
         return sorted(held, key=lambda each: (each.since, each.uid))[-100:]
 
