@@ -17,6 +17,8 @@ from pawl.cluster.jobs import SavedJob, list_saved, recreate_job
 
 SOON: Final = 0.5
 """Seconds between two tries to make a Job whose old one is still going."""
+AGAIN: Final = 5.0
+"""Seconds after which it is tried again where the API server did not answer."""
 
 log = structlog.get_logger(__name__)
 
@@ -57,8 +59,13 @@ class SavedJobs:
                 waiting |= await self._one(saved)
         except ClusterError as error:
             log.warning("saved Jobs could not be listed", namespace=namespace, error=str(error))
-            return isinstance(error, ApiUnavailable)
+            self._later(namespace, error)
         return waiting
+
+    def _later(self, namespace: str, error: ClusterError) -> None:
+        """What was not answered is asked again; what was refused waits for a person."""
+        if isinstance(error, ApiUnavailable):
+            asyncio.get_running_loop().call_later(AGAIN, self.look, (namespace,))
 
     async def _one(self, saved: SavedJob) -> bool:
         self._guard()
@@ -66,6 +73,7 @@ class SavedJobs:
             outcome = await recreate_job(self._cluster, saved)
         except ClusterError as error:
             log.warning("saved Job not made again", job=f"{saved.namespace}/{saved.name}", error=str(error))
+            self._later(saved.namespace, error)
             return False
         log.info("saved Job", job=f"{saved.namespace}/{saved.name}", outcome=outcome)
         return outcome == "waiting"
