@@ -17,6 +17,8 @@ from pawl.decide.digests import Ask, Explained
 
 AT_ONCE: Final = 32
 """Digests asked for in one round; the rest follow in the next."""
+CAPACITY: Final = 4096
+"""Answers that are kept."""
 AGAIN: Final = 60.0
 """Seconds after which an unanswered question is asked again."""
 
@@ -46,14 +48,21 @@ class Explanations:
         """Ask what is not known. Returns whether anything new was learned. Raises nothing."""
         due = [ask for ask in sorted(set(asks)) if self._due((ask.repository, ask.digest))][:AT_ONCE]
         found = await asyncio.gather(*(self._ask(ask, sorted(set(platforms)), ca) for ask in due))
-        news = False
+        news, fresh = False, dict[tuple[str, str], digests.Explanation]()
         for ask, answer in zip(due, found, strict=True):
             name = (ask.repository, ask.digest)
             self._asked_at[name] = self._clock()
             news |= self._known.get(name) != answer
-            self._known = {**self._known, name: answer}
+            fresh[name] = answer
+        self._keep(fresh)
         self.version += int(news)
         return news
+
+    def _keep(self, fresh: dict[tuple[str, str], digests.Explanation]) -> None:
+        """Keep answers; those that were asked for first go first."""
+        known = {name: answer for name, answer in self._known.items() if name not in fresh} | fresh
+        self._known = dict(list(known.items())[-CAPACITY:])
+        self._asked_at = {name: at for name, at in self._asked_at.items() if name in self._known}
 
     def _due(self, name: tuple[str, str]) -> bool:
         known = self._known.get(name)
