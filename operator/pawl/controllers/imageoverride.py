@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from pawl.api.errors import Conflict, NotFound
+from pawl.api.errors import ClusterError, Conflict, NotFound
 from pawl.api.imageoverride import Override
 from pawl.cluster.client import Cluster
 from pawl.cluster.world import World
@@ -73,11 +73,8 @@ class ImageOverrideController:
             return None
         try:
             return await self._look(key, override)
-        except Conflict:
+        except (Conflict, NotFound):
             await self._reread(key)
-            return SOON
-        except NotFound:
-            self._parts.store.drop(key)
             return SOON
 
     def interval(self, _key: Key) -> float:
@@ -99,7 +96,7 @@ class ImageOverrideController:
         if await parts.finisher.mark(override):
             return 0.0
         if standing is None or not standing.knows(label_of(override), override.metadata.generation):
-            parts.wakes.tables()
+            parts.wakes.tables_late()
             return SOON
         memory = self._memory.setdefault(key, self._fresh())
         gathered = await parts.gatherer.gather(override, standing, memory)
@@ -141,12 +138,19 @@ class ImageOverrideController:
             override,
             standing,
             decision,
-            await self._parts.gate.kind(),
+            await self._gate(override),
             self._parts.fights.contests(override),
             refused,
             len(gathered.namespaces),
         )
         await self._parts.reporter.report(look, self._parts.now())
+
+    async def _gate(self, override: Override) -> str:
+        """Return what rewrites Pods; where that cannot be asked, probes say so, and the status keeps what it says."""
+        try:
+            return await self._parts.gate.kind()
+        except ClusterError:
+            return override.status.gate
 
     def _next(self, decision: RolloutDecision, done: Done) -> float:
         if done.refused:

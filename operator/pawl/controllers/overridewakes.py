@@ -21,6 +21,8 @@ from pawl.decide.tables import CompiledTable
 
 PAUSE: Final = 0.1
 """Seconds for which a woken key waits for more."""
+LATE: Final = 30.0
+"""Seconds after which the tables are looked at whatever happened to the change that should have woken them."""
 SPECS: Final = 20_000
 
 
@@ -36,11 +38,19 @@ class Wakes:
 
     def interested(self, key: Key, uids: Iterable[str]) -> None:
         """Note which workloads and Pods an override looks at."""
-        self._interests[key] = frozenset(uids)
+        found = frozenset(uids)
+        if found:
+            self._interests[key] = found
+        else:
+            self._interests.pop(key, None)
 
     def tables(self) -> None:
         """The tables are to be looked at."""
         self._queue.add(RULES)
+
+    def tables_late(self) -> None:
+        """The tables were to be looked at already; a pause after a failure is not cut short."""
+        self._queue.add_at(RULES, LATE)
 
     def policy(self, key: Key) -> None:
         """A policy changed: the tables are made of its selection, if an override names it."""
