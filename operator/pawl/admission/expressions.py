@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pawl.admission.grammar import CRON_NAME, HAS_HOST, HUB_SHORT, IMAGE_ID, MAX_TEXT, REFERENCE
+from pawl.admission.scope import MAX_CHARACTERS, MAX_SEGMENTS
 from pawl.decide.reference import MAX_NAME
 from pawl.decide.tables import Layer
 
@@ -80,6 +81,7 @@ def variables(shape: Shape) -> Variables:
         "held": "params.spec.?held.orValue({})",
         "exempt": _exempt(),
         "places": _places(shape),
+        "bounded": _bounded(),
         "parsed": _parsed(),
         "decided": _decided(shape.layer),
         "finals": _finals(),
@@ -126,6 +128,14 @@ def _volumes(shape: Shape) -> str:
     return f"{shape.spec}.?volumes.orValue([]).transformList(i, v, v.?image.?reference.hasValue(), {element})"
 
 
+def _bounded() -> str:
+    """CEL for the places, or none if they are more work than the budget of an expression pays."""
+    short = f"variables.places.filter(p, p[3].size() <= {MAX_TEXT})"
+    characters = f"{short}.map(p, p[3].size()).sum() <= {MAX_CHARACTERS}"
+    segments = f'{short}.map(p, p[3].split("/").size()).sum() <= {MAX_SEGMENTS}'
+    return f"{characters} && {segments} ? {short} : []"
+
+
 def _parsed() -> str:
     """Stages of `decide.reference.parse`: without the digest, without the tag, the host as written, the host."""
     lower = "p[6].lowerAscii()"
@@ -134,7 +144,7 @@ def _parsed() -> str:
     path = 'p[6] == "" ? p[5] : p[5].substring(p[6].size() + 1)'
     return "".join(
         (
-            f"variables.places.filter(p, p[3].size() <= {MAX_TEXT} && p[3].matches(r'{REFERENCE}')",
+            f"variables.bounded.filter(p, p[3].matches(r'{REFERENCE}')",
             f" && !p[3].matches(r'{IMAGE_ID}'))",
             '.map(p, p + [p[3].split("@")[0]])',
             '.map(p, p + [p[4].lastIndexOf(":") > p[4].lastIndexOf("/")',

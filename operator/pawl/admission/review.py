@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from pawl.admission.scope import MAX_IMAGES, MIRROR
+from pawl.admission.grammar import MAX_TEXT
+from pawl.admission.scope import MAX_CHARACTERS, MAX_IMAGES, MAX_SEGMENTS, MIRROR
 from pawl.decide.objects import IGNORE, SYSTEM_NAMESPACES, Group, ImageAt, Owner, PodSpec
 from pawl.decide.tables import CompiledTable, Layer, Rewritten, Subject, kind_of, rewrite_pod, subject_of
 
@@ -138,6 +139,8 @@ def _patch(request: _Request, lookup: Lookup, own_namespace: str) -> list[Operat
         return []
     skipped = _known(request) if request.sub_resource else None
     places = list(_places(found, skipped))
+    if _too_much(places):
+        return []
     spec = PodSpec(
         images=tuple(place for _, place in places),
         pull_secrets=tuple(each.name for each in found.spec.image_pull_secrets or ()),
@@ -170,6 +173,13 @@ def _untouched(meta: _Meta) -> bool:
 def _too_many(spec: _Spec) -> bool:
     groups = (spec.containers, spec.init_containers, spec.ephemeral_containers, spec.volumes)
     return sum(len(group or ()) for group in groups) > MAX_IMAGES
+
+
+def _too_much(places: list[tuple[str, ImageAt]]) -> bool:
+    """Tell whether the policy, whose budget is bounded, would leave this Pod alone."""
+    short = [place.image for _, place in places if len(place.image) <= MAX_TEXT]
+    segments = sum(text.count("/") + 1 for text in short)
+    return sum(map(len, short)) > MAX_CHARACTERS or segments > MAX_SEGMENTS
 
 
 def _known(request: _Request) -> frozenset[str]:

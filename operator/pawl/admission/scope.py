@@ -17,7 +17,14 @@ MIRROR: Final = "kubernetes.io/config.mirror"
 """Annotation of static Pods; the kubelet runs them from its own files."""
 
 MAX_IMAGES: Final = 256
-"""Containers and volumes of a Pod. Beyond it the Pod is left alone, so that the work at admission stays bounded."""
+"""Containers and volumes of a Pod."""
+MAX_CHARACTERS: Final = 32_768
+"""Of all references of a Pod together, those left out that are too long to be one."""
+MAX_SEGMENTS: Final = 1024
+"""Of all references of a Pod together, as their slashes cut them.
+
+Beyond any of these bounds the Pod is left alone, by the policies and by the webhook: CEL gives an expression a budget,
+and no Pod may hold others up. Ten times what the largest Pods of the field have."""
 
 
 def namespace_selector(own_namespace: str) -> Json:

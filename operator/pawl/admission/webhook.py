@@ -73,7 +73,12 @@ class WebhookServer:
         self._runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
         await web.TCPSite(self._runner, host, port, ssl_context=self._tls).start()
-        return int(self._runner.addresses[0][1])
+        return self.port
+
+    @property
+    def port(self) -> int:
+        """The port on which it listens; 0 before `start`."""
+        return int(self._runner.addresses[0][1]) if self._runner is not None else 0
 
     async def close(self) -> None:
         """Stop listening; reviews in flight are answered."""
