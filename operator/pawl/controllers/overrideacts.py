@@ -90,7 +90,10 @@ class Actor:
     async def act(self, actions: Sequence[Action]) -> Done:
         """Carry out all actions side by side. Raises LeaseLost; what the API server refuses is in the answer."""
         done = Done()
-        await asyncio.gather(*(self._one(action, done) for action in actions))
+        ended = await asyncio.gather(*(self._one(action, done) for action in actions), return_exceptions=True)
+        for error in ended:  # raised only now: a write that goes on unseen could be decided a second time
+            if error is not None:
+                raise error
         return done
 
     async def _one(self, action: Action, done: Done) -> None:
