@@ -9,7 +9,7 @@ from there. Not here: rolling what runs.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
@@ -185,19 +185,18 @@ class ImageRulesController:
         places, failed = asyncio.Semaphore(WRITERS), dict[str, str]()
         spaces = [name for name in tables if name != CLUSTER]
         made = [name for name in spaces if tables[name] is not None]
-        await asyncio.gather(*(self._put(name, tables[name], (places, failed)) for name in made))
+        await _all(self._put(name, tables[name], (places, failed)) for name in made)
         if self._parts.overrides.clustered:
             await self._put(CLUSTER, self._named(tables.get(CLUSTER), failed), (places, failed))
         gone = [name for name in spaces if tables[name] is None]
-        await asyncio.gather(*(self._put(name, None, (places, failed)) for name in gone))
+        await _all(self._put(name, None, (places, failed)) for name in gone)
         return failed
 
     def _named(self, table: Table | None, failed: Mapping[str, str]) -> Table | None:
         """Let the cluster's table hold where a namespace's own could not be made."""
         if not isinstance(table, ClusterTable):
             return table
-        there = self._parts.tables.tables
-        own = {name: True for name in table.own if name in there or name not in failed}
+        own = {name: True for name in table.own if name in self._parts.tables.tables or name not in failed}
         return table.model_copy(update={"own": own})
 
     async def _put(
@@ -222,6 +221,13 @@ class ImageRulesController:
         board.standing = replace(fresh, stamp=before.stamp + 1 if before is not None else 1)
         for override in overrides:
             self._parts.wake(key_of(override))
+
+
+async def _all(works: Iterable[Awaitable[object]]) -> None:
+    """Do all; the first error is raised when none is under way any more, or two looks would write side by side."""
+    for ended in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(ended, BaseException):
+            raise ended
 
 
 def awaits_approval(override: Override) -> bool:
