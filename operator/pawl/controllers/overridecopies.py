@@ -7,7 +7,9 @@ Neighbours: `secretcopies` makes one copy, `imagerules` asks before it looks at 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from pawl.api.imageoverride import Override, PullSecret
@@ -16,30 +18,39 @@ from pawl.controllers.secretcopies import CopyResult, Released, SecretCopies
 from pawl.controllers.secretcopies_marks import CopyWish
 from pawl.decide.targets import Needed, Refusal
 
+BELIEVED: Final = 60.0
+"""Seconds for which a copy that was right is not read again."""
 SHOWN: Final = 20
 """Failures that are kept of one override."""
 
 
 class Copies:
-    """Makes the copies that all overrides want. `guard` raises LeaseLost where nothing may be written."""
+    """Makes the copies that all overrides want. `clock` gives monotonic seconds."""
 
-    def __init__(self, copies: SecretCopies) -> None:
+    def __init__(self, copies: SecretCopies, clock: Callable[[], float] = time.monotonic) -> None:
         self._copies = copies
+        self._clock = clock
+        self._made: dict[CopyWish, float] = {}
 
     async def ensure(
         self, overrides: Iterable[Override], needed: Iterable[Needed]
     ) -> Mapping[str, tuple[Refusal, ...]]:
         """Make every copy that is needed; return what failed by override."""
-        wishes = _wishes(overrides, needed)
-        results = await asyncio.gather(*(self._copies.ensure(wish) for wish in wishes))
+        wishes, now = _wishes(overrides, needed), self._clock()
+        self._made = {wish: self._made[wish] for wish in wishes if now - self._made.get(wish, -math.inf) < BELIEVED}
+        due = [wish for wish in wishes if wish not in self._made]
+        results = await asyncio.gather(*(self._copies.ensure(wish) for wish in due))
         failed: dict[str, list[Refusal]] = {}
-        for wish, result in zip(wishes, results, strict=True):
-            if not result.ok:
+        for wish, result in zip(due, results, strict=True):
+            if result.ok:
+                self._made[wish] = now
+            else:
                 failed.setdefault(wish.override, []).append(_refusal(result))
         return {label: tuple(found[:SHOWN]) for label, found in failed.items()}
 
     async def release(self, label: str, namespaces: Iterable[str]) -> Released:
         """Let go of every copy of an override in these namespaces."""
+        self._made = {wish: at for wish, at in self._made.items() if wish.override != label}
         return await self._copies.release(label, frozenset(), namespaces)
 
 
