@@ -101,7 +101,7 @@ class OverrideTerm:
 
     async def _resume_jobs(self) -> None:
         """Make again what a crash left deleted: in every namespace where an override may recreate Jobs."""
-        await self._world.until_synced()
+        await asyncio.gather(self._world.until_synced(), self._replica.complete.wait())
         rows = self._world.namespaces()
         for override in self._replica.overrides.readable():
             if override.spec.enforcement.jobs is Jobs.RECREATE_STUCK:
@@ -109,13 +109,14 @@ class OverrideTerm:
 
     async def _until_needed(self) -> None:
         """Return once there is an override, or a table that one left behind."""
-        while not (self._replica.overrides or await self._left_behind()):
-            await asyncio.sleep(POLL)
-            if self._replica.overrides:
-                return
+        left: bool | None = None
+        while not (left or self._replica.overrides):
+            left = await self._left_behind() if left is None else left  # without overrides no table comes
+            await asyncio.sleep(0.0 if left else POLL)
 
-    async def _left_behind(self) -> bool:
-        replica = self._replica
+    async def _left_behind(self) -> bool | None:
+        """Tell whether there are tables, None where that could not be asked."""
+        replica, known = self._replica, True
         places = [(IMAGE_RULES, place) for place in replica.settings.watch_namespaces or (None,)]
         if replica.overrides.clustered:
             places.append((CLUSTER_IMAGE_RULES, None))
@@ -127,7 +128,8 @@ class OverrideTerm:
                     break
             except ClusterError as error:
                 log.warning("tables could not be listed", error=str(error))
-        return False
+                known = False
+        return False if known else None
 
     def _changed(self, change: Change) -> None:
         self._fights.changed(change)
