@@ -10,8 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.drift import drift
+from bench.admission import admission
 from bench.idle import idle
 from bench.policies import first
+from bench.rollout import rollout
+from bench.rollout_idle import look
 from bench.rows import Row, load, machine, markdown, save
 from bench.shared import shared
 from bench.tags import tags
@@ -22,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
-    parser.add_argument("names", nargs="*", help="tags, idle, shared, world, first; default: all")
+    parser.add_argument("names", nargs="*", help="tags, idle, shared, world, look, rollout, drift, first; default: all")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
     options = parser.parse_args()
@@ -31,6 +35,10 @@ def main() -> None:
         "idle": idle,
         "shared": shared,
         "world": world,
+        "admission": admission,
+        "look": look,
+        "rollout": rollout,
+        "drift": drift,
         "first": partial(first, idle_seconds=options.idle),
     }
     out = ROOT / "bench" / "out"
