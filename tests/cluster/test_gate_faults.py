@@ -179,7 +179,7 @@ GIANTS = [
     ([f"docker.io/a/{'b' * 98}:{'t' * 128}@sha512:{'a' * 128}"] * 90, False),
     ([f"docker.io/{'a/' * 111}b"] * 9, True),
     ([f"docker.io/{'a/' * 111}b"] * 10, False),
-    ([f"docker.io/a/b/c-{number}" for number in range(MAX_IMAGES)], True),
+    ([f"docker.io/a/b/c-{number}" for number in range(MAX_IMAGES - 1)], True),
     ([f"docker.io/a/c-{number}" for number in range(MAX_IMAGES + 1)], False),
     (["x" * 100_000, "docker.io/a/b", *["x" * 601] * 200], True),
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -41,7 +41,7 @@ class Bundle:
 
     authorities: bytes
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
 
     @property
     def ends(self) -> datetime:
