@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.drift import drift
 from bench.admission import admission
+from bench.drift import drift
 from bench.idle import idle
 from bench.policies import first
 from bench.rollout import rollout
