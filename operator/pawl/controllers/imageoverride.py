@@ -8,7 +8,7 @@ Neighbours: `imagerules` keeps the tables, `overridefacts` gathers, `decide.stag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pawl.api.errors import ClusterError, Conflict, NotFound
@@ -22,8 +22,9 @@ from pawl.controllers.gatekeeping import GateKeeper
 from pawl.controllers.overrideacts import Actor, Done, row_of
 from pawl.controllers.overridefacts import FactsGatherer, Gathered, Memory
 from pawl.controllers.overridefinish import Finisher
+from pawl.controllers.overridemetrics import OverrideMetrics, unmeasured
 from pawl.controllers.overridereport import Look, OverrideReporter
-from pawl.controllers.overridestore import OverrideStore, label_of, resource_of
+from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
 from pawl.controllers.overridewakes import Wakes
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board, Standing
@@ -54,6 +55,7 @@ class OverrideParts:
     wakes: Wakes
     now: Callable[[], float]
     clock: Callable[[], float]
+    metrics: OverrideMetrics = field(default_factory=unmeasured)
 
 
 class ImageOverrideController:
@@ -68,6 +70,7 @@ class ImageOverrideController:
         override = self._parts.store.get(key)
         if override is None:
             self._memory.pop(key, None)
+            self._parts.metrics.forget(key)
             self._parts.wakes.interested(key, ())
             self._parts.wakes.tables()
             return None
@@ -143,6 +146,8 @@ class ImageOverrideController:
             refused,
             len(gathered.namespaces),
         )
+        self._parts.metrics.gate(look.gate)
+        self._parts.metrics.looked(key_of(override), decision.counts, decision.spotted, len(look.contests))
         await self._parts.reporter.report(look, self._parts.now())
 
     async def _gate(self, override: Override) -> str:

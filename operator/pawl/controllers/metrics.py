@@ -1,8 +1,9 @@
-"""All metrics of Pawl, in one registry of their own: every name and label stands here and nowhere else.
+"""All metrics of Pawl, in one registry of their own: every name and label stands here or in `overridemetrics`.
 
 Counters and histograms are told as things happen; gauges are read from their owners when somebody scrapes, so none can
 go stale. Labels are words of bounded sets: kinds, results, reasons, and at most a hundred hosts; never a tag, an image
-or a Pod. Names follow controller-runtime. Neighbours: `health` serves them. Not here: HTTP.
+or a Pod. Names follow controller-runtime. Neighbours: `overridemetrics` has those of overrides, `health` serves all.
+Not here: HTTP.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from pawl import __version__
 from pawl.cluster.lease import LeaseState
+from pawl.controllers.overridemetrics import OverrideMetrics
 from pawl.controllers.queue import Key, QueueStats
 
 MAX_HOSTS: Final = 100
@@ -62,6 +64,7 @@ class Metrics:
         self._decided = _Decided(self.registry)
         self._outside = _Outside(self.registry)
         self._worked = _Worked(self.registry)
+        self.overrides = OverrideMetrics(self.registry)
         self.registry.register(_Live(gauges or Gauges(), self._hosts))
         ProcessCollector(registry=self.registry)
 

@@ -24,6 +24,7 @@ from pawl.cluster.jobs import delete_job, save_job
 from pawl.cluster.world import World
 from pawl.cluster.writers import annotate_template, drop_zombies, rewrite_template
 from pawl.cluster.writers_fields import rewrite_field
+from pawl.controllers.overridemetrics import OverrideMetrics, unmeasured
 from pawl.controllers.prepulls import Prepulls
 from pawl.controllers.savedjobs import SavedJobs
 from pawl.decide.objects import RESTART, ROLLOUT, PodRow, WorkloadRow
@@ -67,12 +68,14 @@ class Actor:
         hands: tuple[Prepulls, SavedJobs],
         guard: Guard,
         clock: Callable[[], float] = time.monotonic,
+        metrics: OverrideMetrics | None = None,
     ) -> None:
         self._cluster = cluster
         self._world = world
         self._prepulls, self._saved = hands
         self._guard = guard
         self._clock = clock
+        self._metrics = metrics or unmeasured()
         self._acted: dict[str, tuple[str, float]] = {}
 
     def under_way(self, uids: Sequence[str]) -> bool:
@@ -102,21 +105,27 @@ class Actor:
             await self._write(action)
         except (Conflict, NotFound):
             done.stale += 1
+            self._metrics.acted(type(action).__name__, "stale")
             return
         except ApiUnavailable as error:
             if not (isinstance(action, Evict) and error.status == TOO_MANY):
                 raise
-            done.refused[key_of(action)] = str(error)
+            self._refused(action, error, done)
             return
         except ClusterError as error:
-            done.refused[key_of(action)] = str(error)
+            self._refused(action, error, done)
             log.warning("refused", action=type(action).__name__, object=key_of(action), error=str(error))
             return
         done.written += 1
+        self._metrics.acted(type(action).__name__, "written")
         row = row_of(action)
         if row is not None:
             self._acted[row.uid] = (row.version, self._clock())
         log.info("acted", action=type(action).__name__, object=key_of(action))
+
+    def _refused(self, action: Action, error: ClusterError, done: Done) -> None:
+        done.refused[key_of(action)] = str(error)
+        self._metrics.acted(type(action).__name__, "refused")
 
     def _write(self, action: Action) -> Awaitable[None]:
         writers: Mapping[type, Callable[..., Awaitable[None]]] = {

@@ -36,14 +36,22 @@ def test_the_names_are_these() -> None:
         "pawl_event_loop_lag_seconds",
         "pawl_events_dropped",
         "pawl_held",
+        "pawl_gate_info",
         "pawl_last_scan_age_seconds",
         "pawl_leader",
         "pawl_lease_term",
+        "pawl_override_actions",
+        "pawl_override_contests",
+        "pawl_override_findings",
+        "pawl_override_workloads",
         "pawl_reconcile",
         "pawl_reconcile_time_seconds",
         "pawl_registry_request_duration_seconds",
         "pawl_registry_requests",
         "pawl_registry_tags",
+        "pawl_rules_table_writes",
+        "pawl_rules_tables",
+        "pawl_rules_unparsable_images",
         "pawl_scans",
         "pawl_selection_lag_seconds",
         "pawl_selections",
@@ -63,7 +71,8 @@ def test_no_label_names_an_image_a_tag_or_an_object() -> None:
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels <= {"result", "cause", "kind", "host", "code", "verb", "resource", "reason", "state", "version", "le"}
+    outside = {"host", "code", "verb", "resource", "reason", "version", "le"}
+    assert labels <= outside | {"result", "cause", "kind", "state", "verdict", "gate", "action"}
 
 
 def test_what_was_told_is_counted() -> None:
