@@ -24,9 +24,12 @@ from pawl.decide.verdicts import Evidence
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
+    """`pods`: uids of all that belong to the row."""
+
     stamp: int
     basis: object
     assessment: Assessment
+    pods: tuple[str, ...]
 
 
 class Assessments:
@@ -51,9 +54,8 @@ class Assessments:
             if table is None:
                 continue
             judge = _judge(override, table, nodes, evidence)
-            for row, pods in self._rows(namespace):
-                entry = self._entry(row, pods, judge, basis)
-                kept[row.uid] = entry
+            for entry in self._entries(namespace, judge, basis):
+                kept[entry.assessment.row.uid] = entry
                 if _concerns(entry.assessment):
                     found.append(entry.assessment)
         self._kept = kept
@@ -71,15 +73,22 @@ class Assessments:
         if known is not None and known.stamp == stamp and known.basis is basis:
             return known
         mine = tuple(self._world.pods_of(row.uid)) if pods is None else pods
-        return _Kept(stamp, basis, assess(row, mine, judge))
+        return _Kept(stamp, basis, assess(row, mine, judge), tuple(pod.uid for pod in mine))
 
-    def _rows(self, namespace: str) -> Iterator[tuple[WorkloadRow | PodRow, tuple[PodRow, ...] | None]]:
+    def _entries(self, namespace: str, judge: Judge, basis: object) -> Iterator[_Kept]:
+        """Yield workloads, then the Pods that belong to none of them: to ask each Pod for its root is dear."""
+        told: set[str] = set()
         for row in self._world.workloads(namespace):
             if not is_prepull(row):
-                yield row, None
+                entry = self._entry(row, None, judge, basis)
+                told.update(entry.pods)
+                yield entry
         for pod in self._world.pods(namespace):
-            if pod.live and not pod.mirror and not isinstance(self._world.root_of(pod), WorkloadRow):
-                yield pod, (pod,)
+            if pod.uid not in told and pod.live and not pod.mirror and self._is_alone(pod):
+                yield self._entry(pod, (pod,), judge, basis)
+
+    def _is_alone(self, pod: PodRow) -> bool:
+        return not isinstance(self._world.root_of(pod), WorkloadRow)
 
 
 def _judge(override: Override, table: CompiledTable, nodes: dict[str, NodeRow], evidence: Evidence) -> Judge:

@@ -154,7 +154,7 @@ class FactsGatherer:
 
     def _family(self, override: Override, assessments: Iterable[Assessment]) -> _Family:
         world = self._sources.world
-        parents = {each.row.uid: world.parents_of(each.row) for each in assessments}
+        parents = {each.row.uid: world.parents_of(each.row) for each in assessments if each.row.owners}
         explicit = tuple(_explicit(override, world))
         above = {row.uid: row for rows in (*parents.values(), explicit) for row in rows}
         pods: dict[str, tuple[PodRow, ...]] = {

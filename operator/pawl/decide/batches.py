@@ -27,6 +27,7 @@ GATE_LAG: Final = 10.0
 """Seconds in which an API server may still rewrite by an older table: its informers follow the write."""
 
 _PERCENT: Final = 100
+_FINE: Final = frozenset({Verdict.VERIFIED, Verdict.UNVERIFIABLE})
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -90,17 +91,16 @@ def deadline(facts: RolloutFacts) -> float:
 def is_proved(state: Assessment) -> bool:
     """Tell whether the controller is done and all Pods that are not held run what they should, as far as is known."""
     row = state.row
-    if not isinstance(row, WorkloadRow) or row.observed < row.generation:
+    if not isinstance(row, WorkloadRow) or row.observed < row.generation or len(state.pods) < row.wanted:
         return False
-    held = any(one.held for one in state.pods)
-    return (row.settled or held) and len(state.pods) >= row.wanted and all(_good(one) for one in state.pods)
+    done = row.settled or any(one.held for one in state.pods)
+    return done and all(_good(one) for one in state.pods)
 
 
 def _good(state: PodState) -> bool:
     if state.held:
         return True
-    known = (Verdict.VERIFIED, Verdict.UNVERIFIABLE)
-    return not state.stale and all(one.verdict in known for one in state.verdicts)
+    return not state.stale and all(one.verdict in _FINE for one in state.verdicts)
 
 
 def _ready(state: Assessment) -> bool:

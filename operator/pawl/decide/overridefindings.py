@@ -13,7 +13,6 @@ from typing import Final
 
 from pawl.api.imageoverride import Finding, Verdict
 from pawl.api.reasons import Reason
-from pawl.decide.batches import deadline
 from pawl.decide.objects import WorkloadRow
 from pawl.decide.rollout import Assessment, ContainerVerdict, PodState, Spotted
 from pawl.decide.stages_view import View
@@ -47,9 +46,7 @@ _HELD: Final = {
 
 def spotted(view: View) -> tuple[Spotted, ...]:
     """Return everything that needs eyes, the worst first."""
-    found: dict[Spotted, None] = {}
-    for state in view.matched:
-        found |= dict.fromkeys(_of(state, view))
+    found = dict.fromkeys(one for state in view.matched for one in _of(state, view))
     found |= dict.fromkeys(_failures(view))
     return tuple(sorted(found, key=lambda one: (_RANK[one.verdict], one)))
 
@@ -63,7 +60,7 @@ def findings(found: Sequence[Spotted], before: Iterable[Finding], now: float) ->
 
 def late(pod: PodState, view: View) -> bool:
     """Tell whether a Pod had its time to start."""
-    return view.now - pod.pod.created > deadline(view.facts)
+    return view.now - pod.pod.created > view.deadline
 
 
 def _identity(one: Finding | Spotted) -> tuple[str, ...]:
@@ -108,7 +105,8 @@ def _of_cron(state: Assessment) -> bool:
 def _pods(state: Assessment, view: View) -> Iterable[Spotted]:
     """Tell each kind of trouble of a workload's Pods once, of the first Pod that has it."""
     told: set[tuple[str, str, str]] = set()
-    for one in sorted(state.pods, key=lambda one: one.pod.name):
+    amiss = (one for one in state.pods if any(found.verdict is not Verdict.VERIFIED for found in one.verdicts))
+    for one in sorted(amiss, key=lambda one: one.pod.name):
         for verdict in one.verdicts:
             found = _pod(state, one, verdict, view)
             key = None if found is None else (found.container, found.verdict.value, found.reason)

@@ -54,6 +54,7 @@ _DOUBTS: Final = (
     (Verdict.UNVERIFIABLE, Reason.UNVERIFIABLE, "Unknown", "cannot be proved"),
 )
 """What keeps Verified from being True, the worst first."""
+_RIGHT: Final = frozenset({Verdict.VERIFIED})
 
 
 def report(view: View, outcome: Outcome) -> RolloutDecision:
@@ -77,8 +78,10 @@ def report(view: View, outcome: Outcome) -> RolloutDecision:
 
 def _worst(one: PodState, view: View) -> Verdict:
     """Join the verdicts of a Pod's containers; one that had its time and did not start is stuck."""
-    order = [verdict for verdict, *_ in _DOUBTS]
     verdicts = {v.verdict for v in one.verdicts}
+    if verdicts <= _RIGHT:
+        return Verdict.VERIFIED
+    order = [verdict for verdict, *_ in _DOUBTS]
     if Verdict.PENDING in verdicts and late(one, view):
         verdicts.add(Verdict.STUCK)
     return next((verdict for verdict in order if verdict in verdicts), Verdict.VERIFIED)
@@ -86,8 +89,9 @@ def _worst(one: PodState, view: View) -> Verdict:
 
 def _pending(view: View) -> float | None:
     """Return the seconds until the next Pod that has not started had its time."""
-    pods = (one for state in view.matched for one in state.pods if not late(one, view))
-    waiting = (one.pod.created for one in pods if any(v.verdict is Verdict.PENDING for v in one.verdicts))
+    pods = (one for state in view.matched for one in state.pods)
+    young = (one for one in pods if any(v.verdict is Verdict.PENDING for v in one.verdicts) and not late(one, view))
+    waiting = (one.pod.created for one in young)
     first = min(waiting, default=None)
     return None if first is None else max(1.0, first + view.deadline - view.now + 1.0)
 

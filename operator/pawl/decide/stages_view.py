@@ -30,11 +30,8 @@ class View(msgspec.Struct, frozen=True):
     jobs: Mapping[str, JobCase]
     evictions: tuple[tuple[Assessment, Evict], ...]
     failures: tuple[Failure, ...]
-
-    @property
-    def deadline(self) -> float:
-        """spec.rollout.progressDeadline in seconds."""
-        return deadline(self.facts)
+    deadline: float
+    """spec.rollout.progressDeadline in seconds."""
 
     @property
     def restarts(self) -> tuple[WorkloadRow, ...]:
@@ -50,10 +47,8 @@ class View(msgspec.Struct, frozen=True):
 
     def contested(self, state: Assessment) -> bool:
         """Whether Pawl stepped back from a workload, or from the owner of a Pod."""
-        row = state.row
-        uids = {row.uid} | {owner.uid for owner in row.owners if isinstance(row, PodRow)}
         noted = any(note.verdict == "Contested" for note in state.notes)
-        return bool(uids & self.facts.contested) or noted or any(one.held_by == "PodChurn" for one in state.pods)
+        return noted or _left(state, self.facts) or any(one.held_by == "PodChurn" for one in state.pods)
 
 
 def view_of(facts: RolloutFacts, now: float) -> View:
@@ -69,7 +64,15 @@ def view_of(facts: RolloutFacts, now: float) -> View:
     since = facts.gate.since
     jobs = {state.row.uid: job_case(state, facts.spec.enforcement.jobs, since) for state in matched if is_job(state)}
     evictions = tuple(_evictions(matched, units, facts))
-    return View(facts, now, matched, units, members, families, jobs, evictions, failures)
+    return View(facts, now, matched, units, members, families, jobs, evictions, failures, deadline(facts))
+
+
+def _left(state: Assessment, facts: RolloutFacts) -> bool:
+    """Whether it, or the owner of a bare Pod, is among what Pawl stepped back from."""
+    row = state.row
+    if row.uid in facts.contested:
+        return True
+    return isinstance(row, PodRow) and any(owner.uid in facts.contested for owner in row.owners)
 
 
 def is_job(state: Assessment) -> bool:
@@ -96,8 +99,7 @@ def _evictions(
     """At most one Pod a workload: never more than one of its Pods is away because of Pawl."""
     found = []
     for state in matched:
-        uids = {state.row.uid, *(owner.uid for owner in state.row.owners if isinstance(state.row, PodRow))}
-        if uids & facts.contested or state.row.uid in facts.blocked:
+        if _left(state, facts) or state.row.uid in facts.blocked:
             continue
         evict = _eviction(state, units.get(state.row.uid), facts)
         if evict is not None:
@@ -106,7 +108,8 @@ def _evictions(
 
 
 def _eviction(state: Assessment, unit: Unit | None, facts: RolloutFacts) -> Evict | None:
-    due = [(one, why) for one in state.pods if (why := _why_evict(state, unit, one, facts)) is not None]
+    amiss = (one for one in state.pods if one.stale or one.stuck is not None)
+    due = [(one, why) for one in amiss if (why := _why_evict(state, unit, one, facts)) is not None]
     due.sort(key=lambda pair: (pair[0].pod.ready_since is not None, pair[0].pod.name))
     if not due:
         return None
