@@ -26,7 +26,10 @@ COMMANDS: Final = MappingProxyType(
         "status": ("pawl.cli.status:status", "Show the policies and overrides of a cluster and what holds them."),
         "plan": ("pawl.cli.plan:plan", "What would an override do in this cluster? Nothing is written."),
         "why": ("pawl.cli.why:why", "Why does this Pod run these images? From the template to the node."),
-        "duplicates": ("pawl.cli.duplicates:duplicates", "Images that run under two names with the same content."),
+        "duplicates": (
+            "pawl.cli.duplicates:duplicates_command",
+            "Images that run under two names with the same content.",
+        ),
         "forget": ("pawl.cli.forget:forget", "Delete a policy and its ledger, to start over."),
         "sandbox": ("pawl.cli.sandbox:sandbox", "A real control plane on this machine."),
         "demo": ("pawl.cli.demo:demo", "See the main job on the sandbox."),

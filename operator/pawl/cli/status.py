@@ -1,40 +1,77 @@
-"""`pawl status`: the policies of a live cluster, what holds each, and what to do next.
+"""`pawl status`: the policies and overrides of a live cluster, what holds each, and what to do next.
 
-Exit codes: 0, or 1 with --check where a policy is not Ready. Neighbours: `table_policies` and `table_detail` render,
-`cluster.client` reads. Not here: decisions; what is shown is what the operator wrote.
+Exit codes: 0, or 1 with --check where one is not Ready. Neighbours: `table_policies`, `table_override` and their
+details render, `status_live` reads. Not here: decisions; what is shown is what the operator wrote.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import click
 import msgspec
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
+from rich.text import Text
 
-from pawl.api.errors import InputError
+from pawl.api.errors import Forbidden, InputError, NotFound
+from pawl.cli.status_live import Live
 from pawl.cli.status_place import current_namespace
+from pawl.cli.status_print import note, print_content, print_document
 from pawl.cli.table_detail import detail
+from pawl.cli.table_override import (
+    SeenOverride,
+    gates,
+    override_document,
+    override_table,
+    read_override,
+    ready_override,
+)
+from pawl.cli.table_override_detail import override_detail
 from pawl.cli.table_policies import Seen, Unreadable, document, read, ready, table
 from pawl.cluster.client import Cluster
-from pawl.cluster.resources import IMAGE_POLICIES
+from pawl.cluster.resources import CLUSTER_IMAGE_OVERRIDES, IMAGE_OVERRIDES, IMAGE_POLICIES, Resource
 
-PIPE_WIDTH = 240
-"""Columns where there is no terminal: a line a policy, for grep."""
+_KINDS: Final = {
+    "imagepolicy": IMAGE_POLICIES,
+    "ipol": IMAGE_POLICIES,
+    "imageoverride": IMAGE_OVERRIDES,
+    "iov": IMAGE_OVERRIDES,
+    "clusterimageoverride": CLUSTER_IMAGE_OVERRIDES,
+    "ciov": CLUSTER_IMAGE_OVERRIDES,
+}
+
+
+@dataclass(slots=True)
+class Found:
+    """What is shown: policies, then overrides. `notes`: what could not be seen, in sentences."""
+
+    policies: list[Seen] = field(default_factory=list)
+    overrides: list[SeenOverride] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        """What scripts read of each, policies first."""
+        return [*map(document, self.policies), *map(override_document, self.overrides)]
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether each is Ready."""
+        return {"True"} >= {*map(ready, self.policies), *map(ready_override, self.overrides)}
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[[KIND/]NAME]")
 @click.option("-n", "--namespace", default=None, metavar="NS", help="Default: that of the kubeconfig's context.")
-@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Policies of all namespaces.")
+@click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Policies and overrides of all namespaces.")
 @click.option(
     "-o", "--output", type=click.Choice(["table", "wide", "json", "yaml"]), default="table", show_default=True
 )
-@click.option("--check", is_flag=True, help="Exit 1 where a policy is not Ready.")
+@click.option("--check", is_flag=True, help="Exit 1 where a policy or an override is not Ready.")
 @click.option("--kubeconfig", default=None, envvar="PAWL_KUBECONFIG", metavar="FILE", help="Default: KUBECONFIG.")
 def status(
     name: str | None,
@@ -44,50 +81,89 @@ def status(
     check: bool,  # noqa: FBT001
     kubeconfig: str | None,
 ) -> int:
-    """Show policies and what holds them; with NAME, all about one."""
+    """Show policies and overrides and what holds them; with NAME, all about one.
+
+    Overrides of the whole cluster are shown for every namespace. KIND is ipol, iov or ciov, where one name has many.
+    """
     if everywhere and (name or namespace):
         raise InputError("-A shows all namespaces: leave out the name and -n")
     where = None if everywhere else namespace or current_namespace(kubeconfig)
-    policies = asyncio.run(_read(kubeconfig, where, name))
+    found = asyncio.run(_read(kubeconfig, where, name))
+    for line in found.notes:
+        note(line)
     if output in {"json", "yaml"}:
-        _print_documents(policies, output, single=name is not None)
-    elif not policies:
+        documents = found.documents
+        print_document(documents[0] if name and len(documents) == 1 else documents, output)
+    elif not found.documents:
         place = "the cluster" if where is None else f"namespace {where}; -A looks in all"
-        click.echo(f"no ImagePolicy in {place}", err=True)
+        click.echo(f"no ImagePolicy and no override in {place}", err=True)
     else:
-        _print(_rendered(policies, name, wide=output == "wide"))
-    return int(check and any(ready(policy) != "True" for policy in policies))
+        for content in _rendered(found, single=name is not None, wide=output == "wide"):
+            print_content(content)
+    return int(check and not found.all_ready)
 
 
-async def _read(kubeconfig: str | None, namespace: str | None, name: str | None) -> list[Seen]:
+async def _read(kubeconfig: str | None, namespace: str | None, name: str | None) -> Found:
     async with await Cluster.connect(kubeconfig) as cluster:
         if name is not None:
-            return [read(msgspec.json.decode(await cluster.get(IMAGE_POLICIES, namespace, name)))]
+            return await _named(cluster, namespace, name)
         pages = [page async for page in cluster.list_pages(IMAGE_POLICIES, namespace)]
-    return [read(item) for page in pages for item in msgspec.json.decode(page)["items"]]
+        found = Found([read(item) for page in pages for item in msgspec.json.decode(page)["items"] or ()])
+        live = Live(cluster)
+        try:
+            found.overrides = await live.overrides(namespace)
+        except Forbidden as error:
+            live.notes.append(f"overrides are not shown: {error}")
+        found.notes = live.notes
+        return found
 
 
-def _print_documents(policies: Sequence[Seen], output: str, *, single: bool) -> None:
-    import yaml
+async def _named(cluster: Cluster, namespace: str | None, name: str) -> Found:
+    """Read all objects of a name, or the one of a kind. Raises NotFound where there is none, InputError."""
+    kind, slash, bare = name.rpartition("/")
+    if slash and kind.lower() not in _KINDS:
+        raise InputError(f"{name}: {kind} is no kind of Pawl; write ipol/{bare}, iov/{bare} or ciov/{bare}")
+    kinds = (_KINDS[kind.lower()],) if slash else tuple(dict.fromkeys(_KINDS.values()))
+    found, missing = Found(), list[NotFound | Forbidden]()
+    async for resource, body in _each(cluster, kinds, (namespace, bare), missing):
+        if resource is IMAGE_POLICIES:
+            found.policies.append(read(body))
+        else:
+            found.overrides.append(
+                read_override(body, "ImageOverride" if resource.namespaced else "ClusterImageOverride")
+            )
+    if not found.documents:
+        raise missing[0]
+    return found
 
-    documents = [document(policy) for policy in policies]
-    answer = documents[0] if single else documents
-    click.echo(json.dumps(answer, indent=2) if output == "json" else yaml.safe_dump(answer, sort_keys=False).rstrip())
+
+async def _each(
+    cluster: Cluster,
+    kinds: Sequence[Resource],
+    place: tuple[str | None, str],
+    missing: list[NotFound | Forbidden],
+) -> AsyncIterator[tuple[Resource, dict[str, Any]]]:
+    namespace, name = place
+    for resource in kinds:
+        try:
+            raw = await cluster.get(resource, namespace if resource.namespaced else None, name)
+        except (NotFound, Forbidden) as error:
+            missing.append(error)
+            continue
+        yield resource, msgspec.json.decode(raw)
 
 
-def _rendered(policies: Sequence[Seen], name: str | None, *, wide: bool) -> RenderableType:
-    only = policies[0]
-    if name is None or isinstance(only, Unreadable):
-        return table(policies, datetime.now(UTC), wide=wide)
-    return detail(only, datetime.now(UTC))
-
-
-def _print(content: RenderableType) -> None:
-    """Print with colours on a terminal, unless NO_COLOR is set; plain and unwrapped into a pipe."""
-    if sys.stdout.isatty():
-        Console(highlight=False).print(content)
-        return
-    console = Console(width=PIPE_WIDTH, highlight=False, color_system=None)
-    with console.capture() as captured:
-        console.print(content)
-    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
+def _rendered(found: Found, *, single: bool, wide: bool) -> list[RenderableType]:
+    now = datetime.now(UTC)
+    if single:
+        policies = [
+            table([each], now, wide=wide) if isinstance(each, Unreadable) else detail(each, now)
+            for each in found.policies
+        ]
+        return [*policies, *(override_detail(each, now) for each in found.overrides)]
+    parts: list[RenderableType] = [table(found.policies, now, wide=wide)] if found.policies else []
+    if found.overrides:
+        space = "\n" if parts else ""
+        gate = Text(f"{space}Pods are rewritten by: {gates(found.overrides)}")
+        parts += [gate, override_table(found.overrides, wide=wide)]
+    return parts
