@@ -14,10 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
+from pydantic import ValidationError
 
+from pawl.api.imageoverride import ClusterImageOverride, ImageOverride, Override
 from pawl.decide.digests import digest_of
 from pawl.decide.objects import SYSTEM_NAMESPACES, PodRow
 from pawl.decide.reference import Reference, UnparsableReference, parse
+from pawl.decide.rulebook import Stock, compile_rulebook
 
 MAX_CONTAINERS: Final = 16
 """Names of containers that a rule may list."""
@@ -121,15 +124,24 @@ def duplicates(runs: Iterable[Run], same: Mapping[str, str] | None = None) -> tu
 def proposal(found: Duplicate, excluded: frozenset[str] = SYSTEM_NAMESPACES) -> Proposal | None:
     """Return the override that leaves one name, None where no rule can.
 
-    The name that most Pods have stays; one in a namespace that is never rewritten stays before all others. A name may
-    not stay that lies below another: a rule onto it would find its own result again.
+    The name that most Pods have stays; one in a namespace that is never rewritten stays before all others. What is not
+    in force alone, because its rules would find their own results again, is not proposed.
     """
     for keeps in sorted(found.names, key=lambda name: _rank(name, excluded)):
         others = [other for name in found.names if _differs(name, keeps) and (other := _movable(name, excluded))]
-        below = any(keeps.repository.startswith(f"{other.repository}/") for other in others)
-        if others and not below:
-            return _proposal(keeps, others)
+        made = _proposal(keeps, others) if others else None
+        if made is not None and _in_force(made.manifest):
+            return made
     return None
+
+
+def _in_force(manifest: Mapping[str, object]) -> bool:
+    model = ImageOverride if manifest["kind"] == "ImageOverride" else ClusterImageOverride
+    try:
+        override: Override = model.model_validate(manifest)
+    except ValidationError:
+        return False
+    return all(judged.accepted for judged in compile_rulebook(Stock([override])).judged.values())
 
 
 def _parsed(image: str) -> Reference | None:
@@ -174,9 +186,13 @@ def _proposal(keeps: Name, others: Sequence[Name]) -> Proposal:
     by_repository: dict[str, list[Name]] = {}
     for other in others:
         by_repository.setdefault(other.repository, []).append(other)
-    rules = [_rule(keeps, repository, names) for repository, names in sorted(by_repository.items())]
-    retagged = sorted(str(rule["source"]) for rule in rules if "containers" in rule)
-    caution = f"every tag of {', '.join(retagged)} in these containers becomes {keeps.tag}" if retagged else ""
+    retag = keeps.tag is not None and any(other.tag not in (None, keeps.tag) for other in others)
+    rules = [_rule(keeps, repository, names, retag=retag) for repository, names in sorted(by_repository.items())]
+    caution = (
+        f"every tag of {', '.join(sorted(by_repository))} in these containers becomes {keeps.tag}, without a digest"
+        if retag
+        else ""
+    )
     spaces = sorted({run.namespace for other in others for run in other.runs})
     single = len(spaces) == 1
     metadata = {"name": _object_name(keeps.repository), **({"namespace": spaces[0]} if single else {})}
@@ -189,9 +205,8 @@ def _proposal(keeps: Name, others: Sequence[Name]) -> Proposal:
     return Proposal(manifest, keeps.name, caution)
 
 
-def _rule(keeps: Name, repository: str, names: Sequence[Name]) -> dict[str, object]:
-    """Write the rule for one repository. Tags that differ are set, and then only in the containers that have them."""
-    retag = keeps.tag is not None and any(name.tag not in (None, keeps.tag) for name in names)
+def _rule(keeps: Name, repository: str, names: Sequence[Name], *, retag: bool) -> dict[str, object]:
+    """Write the rule for one repository. Where tags differ, all rules set one, and only in the containers that run."""
     target = {"repository": keeps.repository, **({"tag": keeps.tag} if retag else {})}
     rule: dict[str, object] = {"source": repository, "target": target}
     if retag:
