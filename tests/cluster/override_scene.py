@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import httpx
 from tests.cluster.api import Api, Json
-from tests.cluster.operators import Operator, operator_of
+from tests.cluster.operators import Operator, good, operator_of
 from tests.cluster.override_stage import PATIENCE, Stage, is_settled, stage_of, wait_for
 from tests.cluster.override_stage_images import Pushed, described, push
 from tests.cluster.override_stage_specs import enforcement, override, rollout, rule
@@ -126,6 +126,18 @@ class Scene:
         plural, name = f"{body['kind'].lower()}s", body["metadata"]["name"]
         self.stage.wait(lambda: is_settled(self.stage.read(plural, name)), f"{plural}/{name} to settle")
 
+    def ask(self, wish: str, name: str = "private") -> None:
+        """Ask for a run now and wait until it was echoed."""
+        asked = {"metadata": {"annotations": {"reconcile.pawl.dev/requestedAt": wish}}}
+        self.stage.edit("imageoverrides", name, asked)
+        self.wait(lambda: self.status(name).get("lastHandledReconcileAt") == wish, "the wish to be echoed", name)
+
+    def renew(self, app: str) -> None:
+        """Delete the one Pod of an app and wait for the one that its owner makes in its place."""
+        (old,) = self.stage.pods(app)
+        good(self.stage.delete("pods", old["metadata"]["name"]))
+        self.stage.wait(lambda: any(_is_new(pod, old) for pod in self.stage.pods(app)), f"a new Pod of {app}")
+
     def template(self, plural: str, name: str) -> Json:
         found: Json = self.stage.read(plural, name)["spec"]["template"]
         return found
@@ -134,9 +146,14 @@ class Scene:
         """Whether Pawl rolled a workload."""
         return ROLLOUT in self.template(plural, name)["metadata"].get("annotations", {})
 
-    def pod_images(self, app: str) -> Sequence[str]:
+    def pod_images(self, app: str) -> list[str]:
         """First image of every Pod of an app, sorted."""
         return sorted(pod["spec"]["containers"][0]["image"] for pod in self.stage.pods(app))
+
+
+def _is_new(pod: Json, old: Json) -> bool:
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", []))
+    return ready and bool(pod["metadata"]["uid"] != old["metadata"]["uid"])
 
 
 @contextmanager

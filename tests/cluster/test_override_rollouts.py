@@ -204,9 +204,7 @@ def test_nothing_is_written_once_all_is_done(scene: Scene) -> None:
     table = scene.stage.read("imagerules", "pawl")
     with scene.stage.recording() as recorder:
         for wish in ("1", "2"):
-            asked = {"metadata": {"annotations": {"reconcile.pawl.dev/requestedAt": wish}}}
-            scene.stage.edit("imageoverrides", "private", asked)
-            scene.wait(lambda wish=wish: scene.status().get("lastHandledReconcileAt") == wish, "the wish to be echoed")
+            scene.ask(wish)
         assert {change.type for change in recorder.changes()} == {"ADDED"}
     assert [scene.stage.read(*what) for what in (("deployments", "web"), ("daemonsets", "agent"))] == before
     assert scene.stage.read("imagerules", "pawl") == table
