@@ -89,9 +89,9 @@ def variables(shape: Shape) -> Variables:
     }
 
 
-def patches(shape: Shape) -> tuple[str, ...]:
-    """Return the mutations, in order: images, then Secrets."""
-    return (_image_patches(), _secret_patches()) if shape.layer == "pods" else (_image_patches(),)
+def patch(shape: Shape) -> str:
+    """Return the one mutation: a second one would cost the API server another reading and writing of the Pod."""
+    return f"{_image_patches()} + ({_secret_patches()})" if shape.layer == "pods" else _image_patches()
 
 
 def image_count(shape: Shape) -> str:

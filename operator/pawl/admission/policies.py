@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pawl.admission.expressions import POD, TABLES, TEMPLATE, Shape, image_count, patches, variables
+from pawl.admission.expressions import POD, TABLES, TEMPLATE, Shape, image_count, patch, variables
 from pawl.admission.scope import MAX_IMAGES, Json, namespace_selector, no_mirror, object_selector, rules
 from pawl.api.imagerules import TABLE_NAME
 from pawl.api.meta import API_VERSION
@@ -66,7 +66,7 @@ def _policy(part: _Part, options: PolicyOptions) -> Json:
         "matchConstraints": constraints,
         "matchConditions": _conditions(part),
         "variables": [{"name": name, "expression": text} for name, text in variables(part.shape).items()],
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": text}} for text in patches(part.shape)],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch(part.shape)}}],
     }
     return _document("MutatingAdmissionPolicy", part.name, spec, options.version)
 
