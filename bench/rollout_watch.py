@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bench.cluster import Place
+from pawl.api.errors import ApiUnavailable
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import CLUSTER_IMAGE_OVERRIDES, DEPLOYMENTS, Resource
 from pawl.decide.objects import MANAGER
@@ -32,22 +33,30 @@ _LABELS = re.compile(r'(\w+)="([^"]*)"')
 async def following(cluster: Cluster, resource: Resource, take: Callable[[bytes], None]) -> AsyncIterator[None]:
     """Hand every line of a watch over all namespaces to `take`, what is there already first."""
     opened = asyncio.Event()
-
-    async def follow() -> None:
-        async with cluster.watch(resource, None, {"resourceVersion": "0"}, 3600) as lines:
-            opened.set()
-            async for line in lines:
-                take(line)
-
-    task = asyncio.create_task(follow())
-    await asyncio.wait({task, asyncio.create_task(opened.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    task = asyncio.create_task(_follow(cluster, resource, take, opened))
+    opening = asyncio.create_task(opened.wait())
+    await asyncio.wait({task, opening}, return_when=asyncio.FIRST_COMPLETED)
     try:
         yield
     finally:
-        broken = task.done()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert not broken, "a watch of the benchmark ended by itself"
+        for each in (task, opening):
+            each.cancel()
+        found, _ = await asyncio.gather(task, opening, return_exceptions=True)
+        if isinstance(found, Exception):
+            raise found
+
+
+async def _follow(cluster: Cluster, resource: Resource, take: Callable[[bytes], None], opened: asyncio.Event) -> None:
+    """Watch, and again where the API server ends a watch: it does so when a CRD is established."""
+    while True:
+        with contextlib.suppress(ApiUnavailable):
+            async with cluster.watch(resource, None, {"resourceVersion": "0"}, 3600) as lines:
+                opened.set()
+                async for line in lines:
+                    if line.startswith(b'{"type":"ERROR"'):
+                        break
+                    take(line)
+        await asyncio.sleep(0.1)
 
 
 class _Entry(msgspec.Struct):

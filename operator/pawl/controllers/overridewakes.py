@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from pawl.api.errors import Stalled
 from pawl.cluster.world import Change
 from pawl.controllers.imagerules import RULES
 from pawl.controllers.overridestore import OverrideStore
@@ -34,6 +35,7 @@ class Wakes:
         self._overrides = overrides
         self._board = board
         self._interests: dict[Key, frozenset[str]] = {}
+        self._marks: dict[Key, object] = {}
         self._specs: dict[tuple[str, str, int], tuple[PodSpec, CompiledTable | None, bool]] = {}
 
     def interested(self, key: Key, uids: Iterable[str]) -> None:
@@ -59,9 +61,28 @@ class Wakes:
             self._queue.add(RULES)
 
     def override(self, key: Key) -> None:
-        """An override changed: the tables first, then itself."""
+        """An override changed: the tables first, if they are made of what changed, then itself."""
+        before, mark = self._marks.pop(key, None), self._mark(key)
+        if mark is not None:
+            self._marks[key] = mark
+        if mark is not None and mark == before:
+            self._queue.add_at(key, PAUSE)
+            return
         self._queue.add(RULES)
         self._queue.add(key)
+
+    def _mark(self, key: Key) -> object:
+        """Return what tables are made of; most statuses that Pawl writes leave it as it is. None: it is not known."""
+        try:
+            override = self._overrides.get(key)
+        except Stalled:
+            return None
+        if override is None:
+            return None
+        meta, status = override.metadata, override.status
+        plan = status.plan.hash if status.plan is not None else ""
+        contests = tuple((each.uid, each.reason, each.generation) for each in status.contests)
+        return meta.uid, meta.generation, meta.deletion_timestamp, plan, contests
 
     def world(self, change: Change) -> None:
         """Something else changed."""

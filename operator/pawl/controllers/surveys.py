@@ -1,19 +1,23 @@
 """Which targets the Pods and templates of the cluster need under the tables: asked at every change, from memory.
 
 Rows that did not change, under a table that did not, are not looked at again. Neighbours: `decide.targets` judges one
-Pod spec, `imagerules` asks. Not here: looking at registries.
+Pod spec, `imagerules` asks, `targets` looks at registries. Not here: what is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pawl.api.errors import Stalled
 from pawl.cluster.ruletables import CLUSTER, RuleTables
 from pawl.cluster.world import World
 from pawl.controllers.prepulls import is_prepull
+from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.assess import subject_for
+from pawl.decide.digests import Content
 from pawl.decide.objects import NodeRow, PodRow, PodSpec, WorkloadRow
 from pawl.decide.placement import platforms
 from pawl.decide.rulebook import Rulebook
@@ -22,6 +26,9 @@ from pawl.decide.targets import Needed, needed_by
 
 _Known = dict[object, tuple[CompiledTable, PodSpec, tuple[Needed, ...]]]
 """By namespace, subject and identity of the Pod spec, which is held so that no other one gets its identity."""
+
+BELIEVED: Final = 30.0
+"""Seconds for which a target that was found is not asked for again: each time costs the Secrets of its namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,47 @@ class Survey:
                 needed = self._of(_Ground(row.name, table, self._nodes), {})
                 found |= {(each.namespace, each.reference) for each in needed}
         return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    terms: Terms
+    at: float
+    content: Content
+
+
+class Believed:
+    """Looks at targets, but for a while not again at those that were found: who mends a refused one never waits.
+
+    `clock` gives monotonic seconds.
+    """
+
+    def __init__(self, targets: Targets, clock: Callable[[], float] = time.monotonic) -> None:
+        self._targets = targets
+        self._clock = clock
+        self._known: dict[Needed, _Found] = {}
+
+    async def look(self, wanted: frozenset[Needed], terms_of: Callable[[str], Terms]) -> Seen:
+        """Look at what was not found lately on these terms, as `Targets.look`."""
+        now, known = self._clock(), self._known
+        held = {one: known[one] for one in wanted if _holds(known.get(one), terms_of(one.override), now)}
+        due = wanted - held.keys()
+        seen = await self._targets.look(due, terms_of)
+        found = {one: seen.contents.get((one.namespace, one.reference)) for one in due - seen.refused.keys()}
+        self._known = held | {
+            one: _Found(terms_of(one.override), now, content) for one, content in found.items() if content is not None
+        }
+        kept = {(one.namespace, one.reference): each.content for one, each in held.items()}
+        return Seen({**kept, **seen.contents}, seen.refused, seen.again_in)
+
+
+def _holds(found: _Found | None, terms: Terms, now: float) -> bool:
+    return found is not None and now - found.at < BELIEVED and _asked(found.terms) == _asked(terms)
+
+
+def _asked(terms: Terms) -> tuple[object, ...]:
+    """Return what a look depends on; what a tag meant before is only for looks that fail."""
+    return terms.preflight, terms.ca, terms.fault, terms.edition
 
 
 def _compiled(tables: RuleTables) -> Iterator[tuple[str, CompiledTable]]:
