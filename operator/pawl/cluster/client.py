@@ -139,10 +139,7 @@ class Cluster:
         *,
         dry_run: bool = False,
     ) -> bytes:
-        """Create an object, or post to a `subresource` of one. Raises Conflict where the name is taken.
-
-        With `dry_run` nothing is stored, and the answer is what would be.
-        """
+        """Create an object, or post to a `subresource`; `dry_run` stores nothing. Raises Conflict for a taken name."""
         query, raw = {"dryRun": "All"} if dry_run else None, _ENCODER.encode(body)
         request = self._request("create", "POST", resource, namespace, _name_in(body), query=query, body=raw)
         return await self._write(msgspec.structs.replace(request, subresource=subresource))
