@@ -100,7 +100,6 @@ __all__ = [
 class OverrideMeta(ObjectMeta):
     """The part of an override's metadata that Pawl reads."""
 
-    creation_timestamp: str = ""
     finalizers: list[str] = Field(default_factory=list)
 
 

@@ -89,6 +89,7 @@ class ObjectMeta(Model):
     generation: int = 0
     resource_version: str = ""
     annotations: dict[str, str] = Field(default_factory=dict)
+    creation_timestamp: str = ""
     deletion_timestamp: str | None = None
 
     model_config = ConfigDict(extra="ignore")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride import Override
@@ -69,11 +70,9 @@ def _read(store: PolicyStore, name: tuple[str, str]) -> ImagePolicy | None:
 
 
 def _policy(policy: ImagePolicy | None, known: _Known | None) -> Policy | None:
-    selection = policy.status.selection if policy is not None else None
-    uid = policy.metadata.uid if policy is not None else ""
-    if known is not None and _older(selection, known.mark, uid):
+    if known is not None and _older(policy, known.mark):
         return Policy(known.mark.image, known.selection, known.mark.uid)
-    return None if policy is None else Policy(_image(policy), selection, uid)
+    return None if policy is None else Policy(_image(policy), policy.status.selection, policy.metadata.uid)
 
 
 def _image(policy: ImagePolicy) -> str:
@@ -84,13 +83,20 @@ def _image(policy: ImagePolicy) -> str:
     return selection.reference.partition("@")[0].removesuffix(f":{selection.tag}") or policy.spec.image
 
 
-def _older(selection: Selection | None, mark: PolicyMark, uid: str) -> bool:
-    """Whether the table knows a greater selection. A policy made anew that begins at 1 was forgotten on purpose."""
-    if selection is None:
+def _older(policy: ImagePolicy | None, mark: PolicyMark) -> bool:
+    """Whether the table knows a greater selection. A policy made anew that began anew was forgotten on purpose."""
+    selection = policy.status.selection if policy is not None else None
+    if policy is None or selection is None:
         return True
-    if uid != mark.uid and selection.sequence < mark.sequence:
+    anew = policy.metadata.uid != mark.uid and selection.sequence < mark.sequence
+    if anew and not _restored(selection, policy.metadata.creation_timestamp):
         return False
     return (selection.epoch, selection.sequence) < (mark.epoch, mark.sequence)
+
+
+def _restored(selection: Selection, created: str) -> bool:
+    """Whether a selection is older than the object that holds it: a backup brought it, nobody chose it anew."""
+    return bool(created) and selection.selected_at < datetime.fromisoformat(created)
 
 
 def _marks(tables: Iterable[Table]) -> Mapping[tuple[str, str], _Known]:

@@ -18,6 +18,8 @@ from pawl.controllers.store import PolicyStore
 from pawl.decide.rulebook import Policy
 
 NAME = ("shop", "web")
+BEFORE, AFTER = "2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z"
+"""When an object was made whose selection is as old as itself, and one whose selection came from a backup."""
 OVERRIDE = ImageOverride.model_validate(
     body(rules=[{"source": "docker.io/rook", "target": {"policyRef": {"name": "web"}}}])
 )
@@ -54,6 +56,9 @@ def asked(found: Any, *entries: Entry, override: ImageOverride = OVERRIDE) -> Po
         (policy(3, epoch=1), [entry(2, 2)], ("r.corp/rook", "v2", "p")),
         (policy(3, epoch=2), [entry(1, 2)], ("r.corp/rook", "v3", "p")),
         (policy(1, uid="q"), [entry(1, 2)], ("r.corp/rook", "v1", "q")),
+        (policy(1, uid="q", creationTimestamp=BEFORE), [entry(1, 2)], ("r.corp/rook", "v1", "q")),
+        (policy(1, uid="q", creationTimestamp=AFTER), [entry(1, 2)], ("r.corp/rook", "v2", "p")),
+        (policy(3, uid="q", creationTimestamp=AFTER), [entry(1, 2)], ("r.corp/rook", "v3", "q")),
         (policy(2, uid="q"), [entry(1, 2)], ("r.corp/rook", "v2", "q")),
         (policy(uid="q"), [entry(1, 2)], ("r.corp/rook", "v2", "p")),
         (policy(1, image="r.corp/old"), [entry(1, 2)], ("r.corp/rook", "v2", "p")),
