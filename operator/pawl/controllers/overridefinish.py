@@ -39,8 +39,6 @@ from pawl.decide.objects import FINALIZER, ImageAt, WorkloadRow
 from pawl.decide.tables import CompiledTable, rewrite_image
 
 AGAIN: Final = 1.0
-LAST: Final = 10.0
-"""Seconds that the last try has, when the time that was given is over."""
 AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
@@ -66,6 +64,8 @@ class FinishParts:
     events: Recorder
     guard: Callable[[], int]
     now: Callable[[], float]
+    last: float = 10.0
+    """Seconds that the last try has, when the time that was given is over."""
 
 
 class Finisher:
@@ -108,7 +108,7 @@ class Finisher:
 
     def _patience(self, override: Override) -> float:
         """Return the seconds that one try may take: to the end of the time that is given, a last try a little more."""
-        return max(self._left_over(override), LAST)
+        return max(self._left_over(override), self._parts.last)
 
     def _left_over(self, override: Override) -> float:
         stamp, now = override.metadata.deletion_timestamp, self._parts.now()
@@ -121,7 +121,8 @@ class Finisher:
         namespaces = namespaces_of(override, parts.world.namespaces(), alone)
         if override.spec.deletion_policy is DeletionPolicy.RESTORE:
             places = asyncio.Semaphore(AT_ONCE)
-            free = namespaces if self._late(override) else await self._free(override, namespaces, standing, left)
+            free = await self._free(override, namespaces, standing, left)
+            free = list(namespaces) if self._late(override) else free
             rows = [row for namespace in free for row in self._mine(namespace, standing)]
             await asyncio.gather(*(self._restore(row, places, left) for row in rows))
             await self._restore_fields(override, free, left)
@@ -156,6 +157,8 @@ class Finisher:
             return None
         if stored.table is not None and label_of(override) in overrides_in(stored.table):
             return f"namespace {namespace}: its table still has rules of {label_of(override)}; it could not be written"
+        if self._late(override):
+            return None
         try:
             fault = await self._parts.gate.fault(namespace, stored)
         except ClusterError as error:
