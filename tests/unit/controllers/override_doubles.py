@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 from tests.unit.cluster.memory_api import MemoryApi, status
 
-from pawl.api.errors import LeaseLost
+from pawl.api.errors import ClusterError, LeaseLost
 from pawl.api.imageoverride import Override
-from pawl.api.imagerules import ClusterTable
+from pawl.api.imagerules import ClusterTable, Table
 from pawl.api.reasons import Reason
 from pawl.cluster.calls import Answer, Request
 from pawl.cluster.client import Cluster, Options
@@ -25,6 +25,7 @@ from pawl.cluster.secrets import SecretReader
 from pawl.cluster.world import World
 from pawl.controllers.access import AccessReader
 from pawl.controllers.fightfeed import Fights
+from pawl.controllers.gatekeeping import GateKeeper
 from pawl.controllers.imagerules import RULES, ImageRulesController, RulesParts
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridestore import OverrideStore, key_of
@@ -130,6 +131,41 @@ class Registry:
             return Sighting(wish.reference, False, reason, f"{wish.reference}: {reason}", again_in=30.0)
         found = dict.fromkeys(wish.platforms, digest(wish.reference))
         return Sighting(wish.reference, True, Reason.PREFLIGHT_PASSED, "", digest(wish.reference), found, found)
+
+
+@dataclass
+class Gate:
+    """A gate that says what it is told to. `answers` are given one by one, the last one for ever."""
+
+    rewrites: str = "MutatingAdmissionPolicy"
+    answers: list[str | ClusterError | None] = field(default_factory=lambda: [None])
+    broken: ClusterError | None = None
+    applied: int = 0
+    probes: int = 0
+    time: float = 0.0
+    tick: float = 1.0
+
+    async def kind(self) -> str:
+        if self.broken is not None:
+            raise self.broken
+        return self.rewrites
+
+    async def apply(self) -> None:
+        self.applied += 1
+
+    async def serve(self) -> None:
+        return
+
+    async def probe(self, _namespace: str, _table: Table) -> str | None:
+        self.probes += 1
+        self.time += self.tick
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, ClusterError):
+            raise answer
+        return answer
+
+    def keeper(self, *, manage: bool = False) -> GateKeeper:
+        return GateKeeper(self, manage=manage, clock=lambda: self.time, now=lambda: 1000.0 + self.time)
 
 
 class Stage:
