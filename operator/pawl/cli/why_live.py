@@ -19,7 +19,7 @@ from pawl.cli.why_trace import Ground, Secrets, Traced, Written, secrets_of, tra
 from pawl.cluster.index import controller_of
 from pawl.cluster.resources import CLUSTER_IMAGE_RULES, IMAGE_POLICIES, IMAGE_RULES, NAMESPACES, NODES, PODS
 from pawl.cluster.rows import RowReader
-from pawl.cluster.rows_workloads import decoders
+from pawl.cluster.rows_workloads import WorkloadReader, decoders
 from pawl.cluster.ruletables import StoredTable, decode_table
 from pawl.cluster.templates import read_originals
 from pawl.cluster.world import WATCHED
@@ -128,15 +128,21 @@ async def _owners(live: Live, pod: PodRow) -> tuple[WorkloadRow, ...]:
     owner: Owner | None = controller_of(pod.owners)
     while owner is not None and owner.kind in kinds and len(found) < 3:
         try:
-            row = readers[owner.kind](await live.cluster.get(kinds[owner.kind], pod.namespace, owner.name))
+            raw = await live.cluster.get(kinds[owner.kind], pod.namespace, owner.name)
         except (NotFound, Forbidden) as error:
             live.notes.append(f"its {owner.kind} {owner.name} cannot be read: {error}")
             break
+        row = _replica_set(raw) if owner.kind == "ReplicaSet" else readers[owner.kind](raw)
         if not isinstance(row, WorkloadRow) or row.uid != owner.uid:
             break
         found.append(row)
         owner = controller_of(row.owners)
     return tuple(found)
+
+
+def _replica_set(raw: bytes) -> WorkloadRow:
+    """Read a ReplicaSet with its template, which the rows of the world leave out."""
+    return msgspec.structs.replace(WorkloadReader().deployment(raw), kind="ReplicaSet")
 
 
 async def _node(live: Live, name: str) -> NodeRow | None:
