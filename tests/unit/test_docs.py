@@ -17,12 +17,19 @@ import yaml
 from prometheus_client import generate_latest
 
 import pawl
-from pawl.api.catalog import IMAGE_POLICY
+from pawl.api.catalog import CLUSTER_IMAGE_OVERRIDE, IMAGE_OVERRIDE, IMAGE_POLICY, Kind
 from pawl.api.editor import editor_schema
+from pawl.api.imageoverride import ClusterImageOverride, ImageOverride
 from pawl.api.imagepolicy import ImagePolicy
-from pawl.api.reasons import ConditionType
+from pawl.api.reason_docs_override import OVERRIDE_CONDITIONS, OVERRIDE_REASONS
+from pawl.api.reasons import ConditionType, Reason
 from pawl.cli.main import cli
+from pawl.cluster import resources
+from pawl.cluster.resources import Resource
 from pawl.controllers.metrics import Metrics
+from pawl.decide.objects import ImageAt
+from pawl.decide.rulebook import Rulebook, Stock, compile_rulebook
+from pawl.decide.tables import CompiledTable, rewrite_image, subject_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(
@@ -66,6 +73,8 @@ def anchors(page: Path) -> set[str]:
 def test_there_is_something_to_test() -> None:
     assert len(list(links())) > 30
     assert len(policies()) > 5
+    assert len(overrides()) > 5
+    assert len(examples()) > 10
     assert len(commands()) > 10
 
 
@@ -95,6 +104,48 @@ def test_every_policy_is_right(fence: Fence) -> None:
     for document in yaml.safe_load_all(fence.text):
         ImagePolicy.model_validate(document)
         jsonschema.validate(document, schema, format_checker=jsonschema.FormatChecker())
+
+
+def overrides() -> list[Fence]:
+    return [fence for fence in fences("yaml") if "ImageOverride\n" in fence.text]
+
+
+OVERRIDE_KINDS: dict[str, tuple[Kind, type[ImageOverride | ClusterImageOverride]]] = {
+    "ImageOverride": (IMAGE_OVERRIDE, ImageOverride),
+    "ClusterImageOverride": (CLUSTER_IMAGE_OVERRIDE, ClusterImageOverride),
+}
+
+
+def compiled(text: str) -> Rulebook:
+    """Hold every document to its schema, and compile them all."""
+    read = []
+    for document in yaml.safe_load_all(text):
+        kind, model = OVERRIDE_KINDS[document["kind"]]
+        jsonschema.validate(document, editor_schema(kind, "test"), format_checker=jsonschema.FormatChecker())
+        read.append(model.model_validate(document))
+    return compile_rulebook(Stock(read))
+
+
+@pytest.mark.parametrize("fence", overrides(), ids=str)
+def test_every_override_can_be_carried_out(fence: Fence) -> None:
+    assert all(judged.accepted and not judged.conflicts for judged in compiled(fence.text).judged.values())
+
+
+def examples() -> list[list[str]]:
+    """The rows of the table of images: image, source, target, and what becomes of it."""
+    page = (ROOT / "docs/imageoverride.md").read_text()
+    table = page.partition("| Image | Source | Target | Becomes |\n")[2].partition("\n\n")[0]
+    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in table.splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("image", "source", "target", "becomes"), examples())
+def test_every_example_of_a_rule_is_what_happens(image: str, source: str, target: str, becomes: str) -> None:
+    rule = {"source": source, "target": yaml.safe_load(target)}
+    override = {"apiVersion": "pawl.dev/v1alpha1", "kind": "ClusterImageOverride", "metadata": {"name": "example"}}
+    book = compiled(yaml.safe_dump({**override, "spec": {"rules": [rule]}}))
+    assert all(judged.accepted for judged in book.judged.values())
+    ruling = rewrite_image(CompiledTable.of(book.cluster), subject_of((), {}), ImageAt("containers", "c", image))
+    assert ruling.image == (image if becomes.startswith("stays") else becomes)
 
 
 @pytest.mark.parametrize("fence", fences("yaml"), ids=str)
@@ -169,12 +220,15 @@ def test_the_source_root_is_no_package() -> None:
     assert not (ROOT / "operator" / "__init__.py").exists()
 
 
-def test_every_metric_is_listed_and_no_other() -> None:
+def metrics() -> set[str]:
     text = generate_latest(Metrics().registry).decode()
     names = set(re.findall(r"^# TYPE (pawl_\w+) (?!gauge$)\w+$", text, re.MULTILINE))
-    names |= {
-        name for name in re.findall(r"^# TYPE (pawl_\w+) gauge$", text, re.MULTILINE) if not name.endswith("_created")
-    }
+    gauges = re.findall(r"^# TYPE (pawl_\w+) gauge$", text, re.MULTILINE)
+    return names | {name for name in gauges if not name.endswith("_created")}
+
+
+def test_every_metric_is_listed_and_no_other() -> None:
+    names = metrics()
     listed = set(re.findall(r"^\| `(pawl_\w+)` \|", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
     assert listed == names
 
@@ -195,3 +249,47 @@ def test_every_condition_that_holds_is_explained_twice() -> None:
         missing = {kind.value for kind in set(IMAGE_POLICY.conditions) - calm} - told
         # A rollback in force is a task of its own on the long page, and no trouble at night.
         assert missing <= ({"RollbackActive"} if page != "README.md" else set())
+
+
+def section(page: str, head: str) -> str:
+    """The text below a heading, up to the next one of its level."""
+    return (ROOT / page).read_text().partition(f"\n## {head}\n")[2].partition("\n## ")[0]
+
+
+def test_alerts_ask_for_metrics_that_there_are() -> None:
+    asked = set(re.findall(r"pawl_\w+", section("docs/operations.md", "Metrics").partition("Worth an alert")[2]))
+    assert len(asked) > 8
+    assert asked <= metrics()
+
+
+def test_the_rights_name_every_resource_that_pawl_asks_for() -> None:
+    rows = section("docs/operations.md", "Rights")
+    asked = {each.plural for each in vars(resources).values() if isinstance(each, Resource)}
+    assert len(asked) > 15
+    assert {plural for plural in asked if f"`{plural}`" not in rows} == set()
+
+
+def test_every_condition_of_overrides_is_explained() -> None:
+    told = set(re.findall(r"^\| `(\w+)` \|", section("docs/imageoverride.md", "Conditions"), re.MULTILINE))
+    assert told == {kind.value for kind in OVERRIDE_CONDITIONS}
+
+
+CALM = {
+    *(Reason.ACCEPTED, Reason.PROGRESSING, Reason.RESTORING, Reason.ROLLED_OUT, Reason.VERIFIED, Reason.GATE_READY),
+    *(Reason.PREFLIGHT_PASSED, Reason.PREFLIGHT_SKIPPED, Reason.PREPULLING, Reason.ROLLING_OUT, Reason.SETTLING),
+    # explained as a condition
+    Reason.CONFLICTING,
+}
+UNSAID = {
+    *(Reason.UNPARSABLE_IMAGE, Reason.PLANNED, Reason.PARENT_RESTARTED, Reason.EVICTION_REFUSED),
+    *(Reason.PULL_FAILED, Reason.NOT_PULLABLE, Reason.TAG_MOVED),
+}
+"""Words that are declared and that nothing says yet; the page would promise what never comes."""
+
+
+def test_every_reason_of_overrides_that_may_wake_somebody_is_explained() -> None:
+    rows = section("docs/imageoverride.md", "At three in the morning").splitlines()
+    told = {word for row in rows if row.startswith("| `") for word in CODE.findall(row.split(" | ")[0])}
+    declared = {reason.value for reasons in OVERRIDE_REASONS.values() for reason in reasons}
+    assert told <= {reason.value for reason in Reason}
+    assert declared - told == {reason.value for reason in CALM | UNSAID}
