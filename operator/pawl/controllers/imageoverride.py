@@ -30,7 +30,6 @@ from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board, Standing
 from pawl.decide.rollout import RolloutDecision
 from pawl.decide.rollout_actions import Action, DeleteJob, Evict, RecreateJob, RewriteField, RewriteTemplate
-from pawl.decide.stages import decide
 
 IDLE: Final = 300.0
 """Seconds between two looks at an override that has nothing to do."""
@@ -107,7 +106,7 @@ class ImageOverrideController:
         parts.wakes.interested(key, watched)
         if parts.actor.under_way(watched):
             return SOON
-        decision = decide(gathered.facts, parts.now())
+        decision = memory.decide(gathered.facts, parts.now())
         done = await self._act(override, decision, memory)
         await self._report(override, standing, (gathered, decision, done))
         return self._next(decision, done)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pawl.api.errors import ClusterError
 from pawl.api.imageoverride import Override
@@ -26,7 +27,11 @@ from pawl.controllers.overrideterms import TermsReader
 from pawl.controllers.prepulls import Prepulls
 from pawl.controllers.standing import Standing
 from pawl.decide.objects import PodRow, WorkloadRow
-from pawl.decide.rollout import Assessment, Gate, RolloutFacts
+from pawl.decide.rollout import Assessment, Gate, RolloutDecision, RolloutFacts
+from pawl.decide.stages import decide
+
+HOLDS: Final = 60.0
+"""Seconds after which a decision is made anew though its facts are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,20 @@ class Memory:
     assessments: Assessments
     fields: CustomFields
     begun: dict[str, tuple[str, float]] = field(default_factory=dict)
+    last: tuple[RolloutFacts, RolloutDecision, float] | None = None
+    """The last decision, with its facts and the time until which it holds if those stay equal."""
+
+    def decide(self, facts: RolloutFacts, now: float) -> RolloutDecision:
+        """Decide; where neither facts nor time brought anything new since a decision to do nothing, that is returned.
+
+        Ten thousand Pods that stayed as they were are the same objects, and comparing those costs next to nothing.
+        """
+        if self.last is not None and now < self.last[2] and self.last[0] == facts:
+            return self.last[1]
+        decision = decide(facts, now)
+        wait = HOLDS if decision.wait is None else min(decision.wait, HOLDS)
+        self.last = None if decision.actions else (facts, decision, now + wait)
+        return decision
 
 
 @dataclass(frozen=True, slots=True)
