@@ -92,7 +92,8 @@ class Actor:
 
     async def act(self, actions: Sequence[Action]) -> Done:
         """Carry out all actions side by side. Raises LeaseLost; what the API server refuses is in the answer."""
-        done = Done()
+        done, now = Done(), self._clock()
+        self._acted = {uid: known for uid, known in self._acted.items() if now - known[1] < SHOWN}
         ended = await asyncio.gather(*(self._one(action, done) for action in actions), return_exceptions=True)
         for error in ended:  # raised only now: a write that goes on unseen could be decided a second time
             if error is not None:
@@ -105,6 +106,7 @@ class Actor:
             await self._write(action)
         except (Conflict, NotFound):
             done.stale += 1
+            self._wait_for(action)  # what was written meanwhile must show itself, or this is tried again and again
             self._metrics.acted(type(action).__name__, "stale")
             return
         except ApiUnavailable as error:
@@ -118,10 +120,13 @@ class Actor:
             return
         done.written += 1
         self._metrics.acted(type(action).__name__, "written")
+        self._wait_for(action)
+        log.info("acted", action=type(action).__name__, object=key_of(action))
+
+    def _wait_for(self, action: Action) -> None:
         row = row_of(action)
         if row is not None:
             self._acted[row.uid] = (row.version, self._clock())
-        log.info("acted", action=type(action).__name__, object=key_of(action))
 
     def _refused(self, action: Action, error: ClusterError, done: Done) -> None:
         done.refused[key_of(action)] = str(error)
