@@ -57,6 +57,8 @@ def _left(row: WorkloadRow, job: JobState, unit: Assessment) -> JobCase | None:
         text = "it is a hook of Helm or Argo CD and is never made anew; its next run has the new image"
         return JobCase(None, Reason.HOOK, Verdict.SKIPPED, text) if differs else RIGHT
     if job.finished:
+        if unit.wanted and all(place.written == place.wanted for place in unit.wanted):
+            return RIGHT
         return JobCase(None, Reason.JOB_FINISHED, Verdict.SKIPPED, "it is finished and never run again")
     if job.suspended:
         text = "it is suspended; its Pods get the new image when it is resumed"

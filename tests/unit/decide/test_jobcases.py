@@ -61,6 +61,12 @@ def test_each_row(changes: dict[str, Any], action: str, reason: str) -> None:
     assert str(found.reason) == reason
 
 
+def test_a_finished_job_that_names_the_wanted_image_itself_needs_no_eyes() -> None:
+    """Its maker read the target: it is compliant, and no finding for as long as it is kept."""
+    given = row(NEW, kind="Job", job=JobState(finished=True))
+    assert job_case(assess(given, [], judge()), Jobs.RECREATE_STUCK, 100.0) == JobCase()
+
+
 def test_actions_are_about_the_job() -> None:
     for owners, kind in (((CEPH,), DeleteJob), ((), RecreateJob)):
         found = job(owners=owners)
