@@ -230,6 +230,17 @@ def test_an_override_that_is_not_there(scene: Scene, name: str) -> None:
     assert ended.err.count("\n") == 1
 
 
+def test_a_look_at_registries_holds_back_what_is_not_there(scene: Scene) -> None:
+    missing = f"{scene.cluster.registry}/missing"
+    rules = [{"source": "docker.io/rook", "target": {"repository": missing}}]
+    scene.override(rules=rules, enforcement={"templates": "Reconcile"})
+    scene.deployment("web", app=OLD)
+    assert scene.document("plan", "rook")["counts"]["rollouts"] == 1
+    found = scene.document("plan", "rook", "--preflight")
+    assert (found["steps"], found["left"][0]["reason"]) == ([], "ImageMissing")
+    assert f"{missing}/ceph:v1" in found["notes"][0]
+
+
 # why
 
 
@@ -347,6 +358,19 @@ def test_one_content_under_two_names(scene: Scene) -> None:
     proposed = scene.api.post(scene.path("imageoverrides"), found["override"])
     assert proposed.ok, proposed.message
     assert "source: ghcr.io/arroyo/controller" in scene.pawl("duplicates").out
+
+
+def test_registries_are_asked_only_if_told_to(scene: Scene) -> None:
+    registry = scene.cluster.registry
+    node = scene.api.get("api/v1/nodes").body["items"][0]["metadata"]["name"]
+    for name, digest in (("one", A), ("two", B)):
+        spec = {**pod_spec(app=f"{registry}/{name}:1@{digest}"), "nodeName": node}
+        create(scene.api, scene.namespace, manifest("Pod", name, spec))
+    wait_for(lambda: Answer(200 if all(reported(scene, name) for name in ("one", "two")) else 404, {}))
+    assert scene.pawl("duplicates").err.count("\n") == 1
+    ended = scene.pawl("duplicates", "--registry")
+    assert ended.code == 0
+    assert ended.err.count("compared by its digest only") == 2
 
 
 def reported(scene: Scene, name: str) -> str:

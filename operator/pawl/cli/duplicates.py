@@ -103,7 +103,7 @@ async def _same(explainer: Explainer, world: World, runs: Iterable[Run], notes: 
         foreign = Foreign(puller, repository, run.digest, node.platform if node is not None else "")
         asked.setdefault((repository, run.digest), foreign)
     found = await asyncio.gather(*(explainer.explain(foreign) for foreign in asked.values()))
-    return dict(_configs(zip(asked, found, strict=True), notes))
+    return dict(configs(zip(asked, found, strict=True), notes))
 
 
 def puller_of(pod: PodRow) -> Puller:
@@ -111,7 +111,8 @@ def puller_of(pod: PodRow) -> Puller:
     return Puller(pod.namespace, pod.spec.pull_secrets, (), pod.spec.account)
 
 
-def _configs(answers: Iterable[tuple[tuple[str, str], Explanation]], notes: list[str]) -> Iterable[tuple[str, str]]:
+def configs(answers: Iterable[tuple[tuple[str, str], Explanation]], notes: list[str]) -> Iterable[tuple[str, str]]:
+    """Yield what each digest's content is known by; what cannot be asked about is noted, and stands for itself."""
     for (_, digest), explanation in answers:
         if explanation.configs:
             yield digest, min(explanation.configs)
