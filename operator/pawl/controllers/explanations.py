@@ -32,7 +32,8 @@ _ANSWERS: Final = {
 class Explanations:
     """Keeps answers. `clock` gives monotonic seconds; `version` grows whenever an answer is new."""
 
-    def __init__(self, explainer: Explainer, clock: Callable[[], float]) -> None:
+    def __init__(self, explainer: Explainer, clock: Callable[[], float], capacity: int = CAPACITY) -> None:
+        self._capacity = capacity
         self._explainer = explainer
         self._clock = clock
         self._known: dict[tuple[str, str], digests.Explanation] = {}
@@ -61,7 +62,7 @@ class Explanations:
     def _keep(self, fresh: dict[tuple[str, str], digests.Explanation]) -> None:
         """Keep answers; those that were asked for first go first."""
         known = {name: answer for name, answer in self._known.items() if name not in fresh} | fresh
-        self._known = dict(list(known.items())[-CAPACITY:])
+        self._known = dict(list(known.items())[-self._capacity :])
         self._asked_at = {name: at for name, at in self._asked_at.items() if name in self._known}
 
     def _due(self, name: tuple[str, str]) -> bool:

@@ -193,8 +193,10 @@ class Stage:
     def again(self) -> Stage:
         """Begin a new term: nothing is remembered, rows and overrides are read anew."""
         fresh = Stage(*(row.name for row in self.world.namespaces()), api=self.api)
-        for row in (*self.world.workloads(), *self.world.pods()):
+        for row in self.world.workloads():
             fresh.world.put(row)
+        for made in self.world.pods():
+            fresh.world.put(made)
         for path, found in self.api.objects.items():
             if "imageoverrides/" in path:
                 fresh.offer(found)
