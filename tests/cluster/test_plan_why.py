@@ -403,6 +403,26 @@ def test_status_shows_overrides_and_the_gate(scene: Scene) -> None:
 
 
 @pytest.fixture
+async def tenant(cluster: Cluster, namespace: str, tmp_path: Path) -> str:
+    """A kubeconfig that may read one namespace, and nothing of the cluster."""
+    everything: dict[str, object] = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
+    return await kubeconfig_of(cluster, namespace, "tenant", tmp_path, [everything])
+
+
+def test_rights_to_one_namespace_are_enough(scene: Scene, tenant: str) -> None:
+    scene.override()
+    scene.table()
+    scene.pod("web", A, app=OLD)
+    for command in (("why", "web"), ("why", "--image", OLD), ("duplicates",)):
+        ended = scene.pawl(*command, kubeconfig=tenant)
+        assert ended.code == 0, ended.err
+    shown = scene.pawl("status", kubeconfig=tenant)
+    assert shown.code == 0
+    assert "ClusterImageOverrides are not shown" in shown.err
+    assert f"{scene.namespace} " in shown.out
+
+
+@pytest.fixture
 async def nobody(cluster: Cluster, namespace: str, tmp_path: Path) -> str:
     """A kubeconfig without any right."""
     return await kubeconfig_of(cluster, namespace, "nobody", tmp_path)
