@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.cluster import Place, until
 from bench.replica import replica
-from bench.rollout_stage import IMAGES, PATIENCE, SOURCE, WORKLOADS, arguments, names, override, place, source
+from bench.rollout_stage import IMAGES, PATIENCE, SOURCE, WORKLOADS, arguments, names, older, override, place, source
 from bench.rollout_watch import Deployments, Status, writes
 from bench.rows import Row
 from bench.seed import digest, image
@@ -29,7 +29,6 @@ HANDS, GAP = 150, 0.5
 SOURCES = 50
 """Edits that write a source again."""
 HAND = "kubectl-edit"
-OLD = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True)
@@ -95,11 +94,10 @@ async def _edit_all(cluster: Cluster, deployments: Deployments, registry: str) -
     """Edit at random times, so that edits fall into every moment of the operator's round."""
     chance, edited = random.Random(7), list[_Edited]()
     for space, name, number in chance.sample(names(), HANDS):
-        older = f"{registry}/bench/r{number % IMAGES:02d}:v0.9.0@{OLD}"
+        before = older(registry, number)
         wanted, sent = deployments.images[space, name], time.monotonic()
-        assert wanted != older
-        stored = await _edit(cluster, (space, name), older)
-        assert stored == older, f"the gate rewrote {older} to {stored}"
+        stored = await _edit(cluster, (space, name), before)
+        assert stored == before != wanted, f"the gate rewrote {before} to {stored}"
         edited.append(_Edited((space, name), wanted, sent, time.monotonic()))
         await asyncio.sleep(chance.uniform(0, 2 * GAP))
     await until(lambda: all(one.is_mended(deployments) for one in edited), PATIENCE)

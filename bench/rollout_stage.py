@@ -35,6 +35,7 @@ def place(name: str) -> Iterator[Place]:
         assert found.registry is not None
         where = Place(found.kubeconfig, found.registry, found.kubeconfig.parent / "registry", found.env)
         for number in range(IMAGES):
+            repository(where.store, f"bench/r{number:02d}", ["v0.9.0"], f"old {number}")
             repository(where.store, f"bench/r{number:02d}", ["v1.0.0"], f"r{number}")
         asyncio.run(_fill(where))
         yield where
@@ -44,6 +45,12 @@ def source(number: int) -> str:
     """The image of a Deployment before it is rewritten: a simulated kubelet takes its imageID from the digest."""
     kind = number % IMAGES
     return f"{SOURCE}/r{kind:02d}:v1.0.0@{digest(image(f'r{kind}')[1])}"
+
+
+def older(registry: str, number: int) -> str:
+    """An image of before, in the repository that a Deployment's image is rewritten to."""
+    kind = number % IMAGES
+    return f"{registry}/bench/r{kind:02d}:v0.9.0@{digest(image(f'old {kind}')[1])}"
 
 
 def names() -> list[tuple[str, str, int]]:
