@@ -43,7 +43,8 @@ async def _measure(where: Place, out: Path, templates: str) -> list[Row]:
             with replica(where.environment, log, *arguments(where)) as leader:
                 await asyncio.to_thread(leader.wait_for, '"ready"')
                 rows = await _roll(cluster, (where, leader), (deployments, status), templates)
-            rows += await _restart(where, out / f"rollout-{templates}-again.log")
+                before = await _quiet(where)
+            rows += await _restart(where, out / f"rollout-{templates}-again.log", before)
             rows.append(Row("  writes a Deployment by manager pawl, the most", max(deployments.writes.values()), "", 1))
             return rows
 
@@ -73,9 +74,8 @@ async def _roll(
     ]
 
 
-async def _restart(where: Place, log: Path) -> list[Row]:
+async def _restart(where: Place, log: Path, before: Counter[str]) -> list[Row]:
     """A second run: everything is in place, so nothing may be written but the Lease."""
-    before = await _quiet(where)
     with replica(where.environment, log, *arguments(where)) as again:
         await asyncio.to_thread(again.wait_for, "overrides are worked on")
         cpu = again.cpu
