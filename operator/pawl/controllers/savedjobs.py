@@ -29,7 +29,8 @@ class SavedJobs:
     Secrets are listed by namespace and never as a whole: the right to do that would be the right to read all of them.
     """
 
-    def __init__(self, cluster: Cluster, guard: Callable[[], int]) -> None:
+    def __init__(self, cluster: Cluster, guard: Callable[[], int], again: float = AGAIN) -> None:
+        self._again = again
         self._cluster = cluster
         self._guard = guard
         self._due: set[str] = set()
@@ -65,7 +66,7 @@ class SavedJobs:
     def _later(self, namespace: str, error: ClusterError) -> None:
         """What was not answered is asked again; what was refused waits for a person."""
         if isinstance(error, ApiUnavailable):
-            asyncio.get_running_loop().call_later(AGAIN, self.look, (namespace,))
+            asyncio.get_running_loop().call_later(self._again, self.look, (namespace,))
 
     async def _one(self, saved: SavedJob) -> bool:
         self._guard()
