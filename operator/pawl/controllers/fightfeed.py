@@ -16,7 +16,7 @@ from pawl.cluster.world import Change, World
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board
-from pawl.decide.fights import Churn, PodEnd, Revert, Reverts
+from pawl.decide.fights import Churn, PodEnd, Revert, Reverts, comparer_of
 from pawl.decide.objects import ImageAt, PodRow, WorkloadRow
 from pawl.decide.tables import claims, subject_of
 
@@ -87,9 +87,8 @@ class Fights:
             self._step_back(written.override, row.key, row.uid, (Reason.FIELD_REVERTED, manager))
 
     def _pod(self, row: PodRow) -> None:
-        """Only owners that Kubernetes does not bring along compare Pods; its own controllers end Pods to roll them."""
-        owner = self._world.root_of(row)
-        if owner is None or isinstance(owner, WorkloadRow) or row.phase == "Succeeded":
+        owner = comparer_of(row.owners)
+        if owner is None or row.phase == "Succeeded":
             return
         override = self._rewritten_by(row)
         ours = row.uid in self._ended

@@ -7,9 +7,12 @@ Neighbours: the controller feeds them and writes contests into status and tables
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
+
+from pawl.decide.objects import Owner
 
 REVERTS: Final = 3
 """Reverts of one workload in REVERT_SECONDS that make a contest: Pawl has written again at most twice by then."""
@@ -20,6 +23,12 @@ CHURNS: Final = 3
 CHURN_SECONDS: Final = 300.0
 SHORT_LIFE: Final = 60.0
 """Seconds that a Pod lived, at most, to count."""
+
+_OWN_CONTROLLERS: Final = frozenset(
+    {("apps", "ReplicaSet"), ("apps", "StatefulSet"), ("apps", "DaemonSet")}
+    | {("batch", "Job"), ("v1", "ReplicationController")}
+)
+"""Kinds whose Pods Kubernetes makes and ends by itself, by group (of the core: by version)."""
 
 BOUND: Final = 10_000
 """Workloads or owners that one machine remembers."""
@@ -73,8 +82,20 @@ class Reverts:
         return len(self._series)
 
 
+def comparer_of(owners: Sequence[Owner]) -> Owner | None:
+    """Return the owner whose maker may compare a Pod with what it asked for; None if there is none.
+
+    That is the controller, else the first owner: operators that put their own Deployment or ReplicaSet above bare Pods
+    make them all the same. Kubernetes' own controllers never compare images: they end Pods to roll them.
+    """
+    owner = next((each for each in owners if each.controller), None)
+    if owner is None:
+        return owners[0] if owners else None
+    return None if (owner.api_version.partition("/")[0], owner.kind) in _OWN_CONTROLLERS else owner
+
+
 class PodEnd(msgspec.Struct, frozen=True):
-    """A Pod was deleted. `owner` is the uid of its controller, `rewritten`: the gate had changed one of its images.
+    """A Pod was deleted. `owner` is the uid of its `comparer_of`, `rewritten`: the gate had changed one of its images.
 
     `ours`: Pawl evicted it, or deleted its Job.
     """

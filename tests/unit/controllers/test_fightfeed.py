@@ -132,7 +132,6 @@ REPLICAS = Owner("apps/v1", "ReplicaSet", "web-1", "uid-web-1", controller=True)
     [
         {"phase": "Succeeded"},
         {"owners": ()},
-        {"owners": (msgspec.structs.replace(CLUSTER, controller=False),)},
         {"created": 0.0},
     ],
 )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pawl.decide.fights import Churn, PodEnd, Revert, Reverts
+from pawl.decide.fights import Churn, PodEnd, Revert, Reverts, comparer_of
+from pawl.decide.objects import Owner
 
 
 def reverts(*times: float, manager: str = "argocd") -> list[bool]:
@@ -56,3 +58,34 @@ def test_memory_is_bounded(events: list[tuple[str, float]]) -> None:
     for uid, at in sorted(events, key=lambda pair: pair[1]):
         machine.seen(Revert(uid, "x", at))
         assert len(machine) <= 5
+
+
+CLUSTER = Owner("postgresql.cnpg.io/v1", "Cluster", "db", "c", controller=True)
+LOOSE = Owner("v1", "ConfigMap", "x", "x")
+
+
+@pytest.mark.parametrize(
+    ("version", "kind"),
+    [
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("apps/v1", "DaemonSet"),
+        ("batch/v1", "Job"),
+        ("v1", "ReplicationController"),
+    ],
+)
+def test_kubernetes_own_controllers_compare_no_pods_and_kinds_of_that_name_elsewhere_do(
+    version: str, kind: str
+) -> None:
+    assert comparer_of((LOOSE, Owner(version, kind, "n", "u", controller=True))) is None
+    other = Owner("apps.kruise.io/v1", kind, "n", "u", controller=True)
+    assert comparer_of((LOOSE, other)) is other
+
+
+def test_a_bare_pod_is_compared_by_whoever_made_it() -> None:
+    above = Owner("apps/v1", "Deployment", "operator", "d", controller=True)
+    replicas = Owner("apps/v1", "ReplicaSet", "operator-1", "r")
+    assert comparer_of((CLUSTER,)) is CLUSTER
+    assert comparer_of((above,)) is above
+    assert comparer_of((replicas, LOOSE)) is replicas
+    assert comparer_of(()) is None
