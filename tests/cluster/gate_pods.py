@@ -23,6 +23,7 @@ from tests.cluster.gate_corpus import (
 
 from pawl.api.imagerules import ClusterTable, Table
 from pawl.decide.places import owners, pod_spec
+from pawl.decide.rulebook_pages import hosts_of, names_in
 from pawl.decide.tables import CompiledTable, rewrite_pod, subject_of
 
 Json = dict[str, Any]
@@ -106,6 +107,9 @@ def table(random: Random) -> Table:
     plain = Table.model_validate(found)
     if random.random() < 0.5:
         found["held"] = _held(random, plain)
+    if random.random() < 0.7:  # a table of the operator's has them always
+        found["hosts"] = hosts_of((*plain.mandatory, *plain.rules))
+        found["gives"] = names_in(plain.secrets)
     return Table.model_validate(found)
 
 

@@ -133,6 +133,8 @@ def marked(table: Table, mark: int) -> Table:
     entry = {"to": f"marked.invalid/m{mark}", "override": "mark", "rule": 0}
     spec = table.wire()
     spec["mandatory"] = {**spec.get("mandatory", {}), "marker.invalid/x": [entry]}
+    if "hosts" in spec:
+        spec["hosts"] = {**spec["hosts"], "marker.invalid": True}
     return type(table).model_validate(spec)
 
 

@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.api import Api, Json
 from tests.cluster.operators import Operator
 from tests.cluster.override_scene import PUBLIC, keeper_of
-from tests.cluster.override_stage_scenes import JOB, JOBS, NOWHERE, ROOK, RookScene, rook_scene
+from tests.cluster.override_stage_scenes import JOB, JOBS, NOWHERE, RookScene, rook_scene
 from tests.cluster.override_stage_specs import enforcement, override, rollout, rule
 from tests.cluster.override_stage_workloads import cron_job, job
 

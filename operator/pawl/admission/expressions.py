@@ -102,6 +102,26 @@ def image_count(shape: Shape) -> str:
     return " + ".join(f"{spec}{group}.orValue([]).size()" for group in groups)
 
 
+def has_work(shape: Shape) -> str:
+    """CEL for a first look that costs little: an image of a host that the table knows, or a Secret that is lacking.
+
+    It may see work where there is none, and never the other way round. Most Pods end here, and so does the second look
+    at a Pod that was rewritten.
+    """
+    groups = (*_ORDINARY, *(("ephemeralContainers",) if shape.layer == "pods" else ()))
+    texts = [f'{shape.spec}.?{group}.orValue([]).map(c, c.?image.orValue(""))' for group in groups]
+    volumes = f'{shape.spec}.?volumes.orValue([]).map(v, v.?image.?reference.orValue(""))'
+    host = f's.matches(r\'{HAS_HOST}\') ? s.split("/", 2)[0].lowerAscii() : "docker.io"'
+    known = f'"*" in params.spec.hosts || ({" + ".join([*texts, volumes])}).exists(s, s.size() <= {MAX_TEXT}'
+    hosts = f"{known} && ({host}) in params.spec.hosts)"
+    if shape.layer == "templates":
+        return f"!has(params.spec.hosts) || {hosts}"
+    present = "object.spec.?imagePullSecrets.orValue([])"
+    lacking = f'params.spec.gives.exists(n, !{present}.exists(s, s.?name.orValue("") == n))'
+    fresh = 'request.?subResource.orValue("") == ""'
+    return f"!has(params.spec.hosts) || !has(params.spec.gives) || {hosts} || ({fresh} && {lacking})"
+
+
 def _exempt() -> str:
     owners = "object.metadata.?ownerReferences.orValue([])"
     return f"{owners}.exists(o, o.uid in params.spec.?exempt.orValue({{}}))"

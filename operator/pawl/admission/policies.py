@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pawl.admission.expressions import POD, TABLES, TEMPLATE, Shape, image_count, patch, variables
+from pawl.admission.expressions import POD, TABLES, TEMPLATE, Shape, has_work, image_count, patch, variables
 from pawl.admission.scope import MAX_IMAGES, Json, namespace_selector, no_mirror, object_selector, rules
 from pawl.api.imagerules import TABLE_NAME
 from pawl.api.meta import API_VERSION
@@ -83,6 +83,7 @@ def _conditions(part: _Part) -> list[Json]:
     found = [no_mirror()] if part.shape.layer == "pods" else [_not_ignored(), _any_template()]
     if part.kind == "ClusterImageRules":
         found.insert(0, {"name": "no-own-table", "expression": "!(request.namespace in params.spec.?own.orValue({}))"})
+    found.append({"name": "has-work", "expression": has_work(part.shape)})
     bound = {"name": "bounded", "expression": f"{image_count(part.shape)} <= {MAX_IMAGES}"}
     return [*found, bound]
 

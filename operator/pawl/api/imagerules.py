@@ -127,6 +127,14 @@ class Table(Model):
     held: Annotated[dict[Annotated[str, StringConstraints(max_length=512)], Note], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="Results that are not used, with the reason: a target was not found."
     )
+    hosts: Annotated[dict[Short, bool], Field(max_length=MAX_KEYS)] | None = Field(
+        None,
+        description="Hosts of all sources in lower case, * for those with wildcards: a Pod without an image of any, "
+        "that lacks none of `gives`, is left alone without further work. Absent: every Pod is looked at.",
+    )
+    gives: Annotated[list[Name], Field(max_length=1000)] | None = Field(
+        None, description="All names under `secrets`.", json_schema_extra=list_type("atomic")
+    )
     exempt: Annotated[dict[Short, Note], Field(max_length=MAX_KEYS)] = Field(
         default_factory=dict, description="uids of owners whose Pods are left alone, with override@generation."
     )

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from pawl.api.imagerules import Entry, SecretEntry, Table
+from pawl.decide.reference import DEFAULT_HOST, LEGACY_HOST
 from pawl.decide.rulebook_drafts import Author, Draft
 from pawl.decide.rulechecks_conditions import follows, may_meet
-from pawl.decide.sources import official
+from pawl.decide.sources import WILDCARD, official
 
+MAX_GIVES: Final = 1000
 _QUOTES: Final = 6
 """Bytes that JSON spends on a key and a value beside their text."""
 
@@ -82,11 +84,26 @@ class Pages:
             mandatory=bound.entries["mandatory"],
             rules=bound.entries["rules"],
             secrets=bound.secrets,
+            hosts=hosts_of((*bound.entries["mandatory"], *bound.entries["rules"])),
+            gives=names_in(bound.secrets),
             held=dict(sorted(held.items())),
             exempt=dict(sorted(exempt.items())),
         )
         notes = sum(len(key) + len(text) + _QUOTES for listed in (held, exempt) for key, text in listed.items())
         return Page(table, (*self._base, *more), bound.clashes, bound.size + notes)
+
+
+def names_in(secrets: Mapping[str, Sequence[SecretEntry]]) -> list[str] | None:
+    """Return all names of Secrets, or None where they are too many to be looked through first."""
+    names = sorted({name for listed in secrets.values() for secret in listed for name in secret.names})
+    return names if len(names) <= MAX_GIVES else None
+
+
+def hosts_of(sources: Iterable[str]) -> dict[str, bool]:
+    """Return what the gate looks at first: the hosts of sources as people may write them, `*` for wildcards."""
+    hosts = {"*" if source.startswith(WILDCARD) else source.partition("/")[0].lower() for source in sources}
+    also = {LEGACY_HOST} if DEFAULT_HOST in hosts else set()
+    return dict.fromkeys(sorted(hosts | also), True)
 
 
 @dataclass(frozen=True, slots=True)
