@@ -93,7 +93,7 @@ class CustomFields:
         override, standing = ground
         found = []
         async for place, item in self._objects(resource, namespaces):
-            table = standing.table(place)
+            table = standing.table_for(label_of(override), place)
             pairs = tuple(_pairs(item, field.path, table, label_of(override))) if table is not None else ()
             if pairs:
                 name = item["metadata"]["name"]

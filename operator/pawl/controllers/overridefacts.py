@@ -100,7 +100,9 @@ class FactsGatherer:
         namespaces = namespaces_of(override, world.namespaces(), standing.rulebook.left_alone)
         assessments = await self._assess(override, standing, namespaces, memory)
         waits = label_of(override) in standing.pending
-        gate, blocked = (Gate(in_force=True), {}) if waits else await self._gate(standing, assessments)
+        gate, blocked = (
+            (Gate(in_force=True, since=self._sources.now()), {}) if waits else await self._gate(standing, assessments)
+        )
         fields = await memory.fields.look(override, standing, namespaces)
         family = self._family(override, assessments)
         facts = RolloutFacts(

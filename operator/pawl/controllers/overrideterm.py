@@ -15,7 +15,6 @@ import structlog
 from pawl.api.errors import ClusterError
 from pawl.api.imageoverride import Jobs
 from pawl.cluster.resources import CLUSTER_IMAGE_RULES, IMAGE_RULES
-from pawl.cluster.ruletables import RuleTables
 from pawl.cluster.secrets import SecretReader
 from pawl.cluster.world import Change, World
 from pawl.controllers.access import AccessReader
@@ -30,6 +29,7 @@ from pawl.controllers.overrideacts import Actor
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridefacts import FactsGatherer, Sources
 from pawl.controllers.overridefinish import Finisher, FinishParts
+from pawl.controllers.overridemetrics import MeasuredTables
 from pawl.controllers.overridereport import OverrideReporter
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overrideterms import TermsReader
@@ -64,7 +64,10 @@ class OverrideTerm:
         settings = replica.settings
         scopes, clustered = settings.watch_namespaces, replica.overrides.clustered
         self._world = World(replica.cluster, scopes, self._changed)
-        self._tables = RuleTables(replica.cluster, scopes, clustered=clustered, on_change=self._wakes.table)
+        self._metrics = replica.metrics.overrides
+        self._tables = MeasuredTables(
+            replica.cluster, scopes, clustered=clustered, on_change=self._wakes.table, metrics=self._metrics
+        )
         self._fights = Fights(self._world, self._board, replica.overrides, replica.override_queue.add, time.time)
         self._excluded = SYSTEM_NAMESPACES | {settings.namespace}
         self._saved = SavedJobs(replica.cluster, guard)
@@ -94,7 +97,8 @@ class OverrideTerm:
 
         parts = (self._world.run(), self._tables.run(), replica.override_queue.run(work), self._saved.run())
         try:
-            await run_until(asyncio.Event(), *parts, self._resume_jobs())
+            with self._metrics.term(self._world, self._tables):
+                await run_until(asyncio.Event(), *parts, self._resume_jobs())
         finally:
             await self._sightings.aclose()
             await self._explainer.aclose()
@@ -176,10 +180,11 @@ class OverrideTerm:
             board=self._board,
             gatherer=FactsGatherer(sources),
             gate=self._gate,
-            actor=Actor(replica.cluster, self._world, (prepulls, self._saved), self._guard),
+            actor=Actor(replica.cluster, self._world, (prepulls, self._saved), self._guard, self._metrics),
             fights=self._fights,
             reporter=OverrideReporter(replica.cluster, replica.overrides, replica.recorder, self._guard),
             finisher=Finisher(finish),
+            metrics=self._metrics,
             wakes=self._wakes,
             now=time.time,
             clock=self._clock,
