@@ -29,7 +29,7 @@ from pawl.controllers.policymarks import policies_for
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board, Standing
 from pawl.controllers.store import PolicyStore
-from pawl.controllers.surveys import Believed, Survey
+from pawl.controllers.surveys import Survey
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.rulebook import EVERYWHERE, Rulebook, Stock, compile_rulebook
 from pawl.decide.tables import CompiledTable
@@ -88,7 +88,7 @@ class ImageRulesController:
 
     def __init__(self, parts: RulesParts) -> None:
         self._parts = parts
-        self._survey, self._targets = Survey(parts.world, parts.excluded), Believed(parts.targets)
+        self._survey = Survey(parts.world, parts.excluded)
         self._drafts, self._standing = Compilations(), Compilations()
 
     async def reconcile(self, _key: Key) -> float | None:
@@ -159,7 +159,7 @@ class ImageRulesController:
     async def _look(self, overrides: tuple[Override, ...], needed: frozenset[Needed]) -> Seen:
         read = await asyncio.gather(*(self._parts.terms.read(override) for override in overrides))
         terms = dict(zip((label_of(override) for override in overrides), read, strict=True))
-        return await self._targets.look(needed, lambda label: terms.get(label, Terms()))
+        return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()))
 
     def _held(self, seen: Seen) -> Mapping[str, Mapping[str, str]]:
         transient = any(refusal.reason in TRANSIENT for refusal in seen.refused.values())

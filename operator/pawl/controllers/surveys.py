@@ -7,7 +7,7 @@ Pod spec, `imagerules` asks, `targets` looks at registries. Not here: what is re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from pawl.api.errors import Stalled
 from pawl.cluster.ruletables import CLUSTER, RuleTables
 from pawl.cluster.world import World
 from pawl.controllers.prepulls import is_prepull
+from pawl.controllers.sightings import Sightings
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.assess import subject_for
 from pawl.decide.digests import Content
@@ -107,23 +108,23 @@ class _Found:
     content: Content
 
 
-class Believed:
+class Believed(Targets):
     """Looks at targets, but for a while not again at those that were found: who mends a refused one never waits.
 
     `clock` gives monotonic seconds.
     """
 
-    def __init__(self, targets: Targets, clock: Callable[[], float] = time.monotonic) -> None:
-        self._targets = targets
+    def __init__(self, sightings: Sightings, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(sightings)
         self._clock = clock
         self._known: dict[Needed, _Found] = {}
 
-    async def look(self, wanted: frozenset[Needed], terms_of: Callable[[str], Terms]) -> Seen:
-        """Look at what was not found lately on these terms, as `Targets.look`."""
-        now, known = self._clock(), self._known
+    async def look(self, wanted: Iterable[Needed], terms_of: Callable[[str], Terms], not_before: float = 0.0) -> Seen:
+        """Look at what was not found lately on these terms."""
+        now, known, wanted = self._clock(), self._known, frozenset(wanted)
         held = {one: known[one] for one in wanted if _holds(known.get(one), terms_of(one.override), now)}
         due = wanted - held.keys()
-        seen = await self._targets.look(due, terms_of)
+        seen = await super().look(due, terms_of, not_before)
         found = {one: seen.contents.get((one.namespace, one.reference)) for one in due - seen.refused.keys()}
         self._known = held | {
             one: _Found(terms_of(one.override), now, content) for one, content in found.items() if content is not None

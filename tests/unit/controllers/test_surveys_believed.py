@@ -11,7 +11,7 @@ from pawl.api.imageoverride import Preflight
 from pawl.api.reasons import Reason
 from pawl.controllers.sightings import Sighting, Wish
 from pawl.controllers.surveys import BELIEVED, Believed
-from pawl.controllers.targets import Seen, Targets, Terms
+from pawl.controllers.targets import Seen, Terms
 from pawl.decide.targets import Needed
 
 DIGEST = "sha256:" + "a" * 64
@@ -37,7 +37,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.registry, self.now = Registry(), 100.0
-        self.believed = Believed(Targets(self.registry), lambda: self.now)  # type: ignore[arg-type]
+        self.believed = Believed(self.registry, lambda: self.now)  # type: ignore[arg-type]
 
     def look(self, *wanted: Needed, terms: Terms = REQUIRED) -> Seen:
         self.registry.asked.clear()
