@@ -180,7 +180,7 @@ class OverrideTerm:
             board=self._board,
             gatherer=FactsGatherer(sources),
             gate=self._gate,
-            actor=Actor(replica.cluster, self._world, (prepulls, self._saved), self._guard, self._metrics),
+            actor=Actor(replica.cluster, self._world, (prepulls, self._saved), self._guard, metrics=self._metrics),
             fights=self._fights,
             reporter=OverrideReporter(replica.cluster, replica.overrides, replica.recorder, self._guard),
             finisher=Finisher(finish),
