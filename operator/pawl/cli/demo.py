@@ -17,6 +17,8 @@ from pawl.cli.demo_checks import CheckFailedError
 from pawl.cli.demo_crew import Crew
 from pawl.cli.demo_manifests import NAME, NAMESPACE
 from pawl.cli.demo_program import ACTS, OPENING
+from pawl.cli.demo_rook_stage import NODES
+from pawl.cli.demo_rook_wish import NAMESPACE as ROOK
 from pawl.cli.demo_screen import Screen
 from pawl.cli.demo_stage import Stage
 from pawl.cli.demo_story import Story, Teller
@@ -28,7 +30,7 @@ from pawl.sandbox import Running, Runtime, SandboxOptions, down, terminating_cle
 @click.option("--keep", is_flag=True, help="Leave sandbox and replicas running at the end.")
 @click.option("--name", default="demo", show_default=True, help="Name of the sandbox that is made for it.")
 def demo(keep: bool, name: str) -> None:  # noqa: FBT001 - an option, named by click
-    """See the main job on the sandbox: select, advance, hold, refuse, roll back."""
+    """See the main job on the sandbox: select, advance, hold, refuse, roll back; override, roll, prove."""
     screen = Screen.on(sys.stdout)
     teller, runtime = Teller(screen), Runtime(progress=screen)
     screen.title("Pawl: an image moves forward, or it stays; it never slips back.")
@@ -47,11 +49,11 @@ def demo(keep: bool, name: str) -> None:  # noqa: FBT001 - an option, named by c
 def _start(teller: Teller, name: str, runtime: Runtime) -> Running:
     """Start the sandbox. Raises SandboxError, also where one of that name runs already: it is not ours to end."""
     with teller.step("start the sandbox") as said:
-        sandbox = up(SandboxOptions(name=name), runtime)
+        sandbox = up(SandboxOptions(name=name, nodes=NODES), runtime)
         if not sandbox.started:
             way = f"run pawl sandbox down --name {name}, or use another --name"
             raise SandboxError(f"sandbox {name} is already running: {way}")
-        said.append(f"kube-apiserver on {sandbox.server}, with RBAC and an etcd of its own")
+        said.append(f"kube-apiserver on {sandbox.server}, with RBAC, an etcd of its own and {NODES} simulated nodes")
     return sandbox
 
 
@@ -59,29 +61,32 @@ def _played(teller: Teller, sandbox: Running, *, keep: bool) -> str:
     """Play all acts and return the proxy's address. Raises CheckFailedError that names the logs."""
     crew = Crew(sandbox.name, os.environ)
     try:
-        return asyncio.run(_play(teller, sandbox, crew))
+        return asyncio.run(_play(teller, sandbox, crew, keep=keep))
     except PawlError as error:
         logs = crew.logs if keep else crew.save_logs()
         raise CheckFailedError(f"demo: {error}; read the logs in {logs}") from error
 
 
-async def _play(teller: Teller, sandbox: Running, crew: Crew) -> str:
+async def _play(teller: Teller, sandbox: Running, crew: Crew, *, keep: bool) -> str:
     async with await Cluster.connect(str(sandbox.kubeconfig)) as cluster:
         story = Story(Stage(sandbox, crew, cluster))
         await teller.play(OPENING, story)
         for act in ACTS:
             teller.begin(act)
             await teller.play(act, story)
+        if keep:
+            story.stage.start_replica("replica-3")
         return story.stage.proxy
 
 
 def _ways_on(name: str, proxy: str) -> list[str]:
     """What can be done with a sandbox that was kept."""
     return [
-        f"Sandbox {name} goes on, with one replica of Pawl. Look around:",
+        f"Sandbox {name} goes on, with Rook and a new replica of Pawl. Look around:",
         f'  eval "$(pawl sandbox env --name {name})"',
         f"  pawl status {NAME} -n {NAMESPACE}",
         f"  kubectl get imagepolicies,configmaps -n {NAMESPACE}",
+        f"  kubectl get clusterimageoverrides,clusterimagerules; kubectl get daemonsets,jobs,pods -n {ROOK}",
         f"  curl -X PUT http://{proxy}/demo/half    # the registry answers half its tags; /demo/whole ends that",
         f"Take it down: pawl sandbox down --name {name}",
     ]

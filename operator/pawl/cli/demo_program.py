@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from pawl.cli import demo_acts as acts
+from pawl.cli import demo_rook_acts as rook
 from pawl.cli.demo_story import Act, Step
 
 OPENING: Final = Act(
@@ -66,6 +67,55 @@ ACTS: Final = (
             Step(f"push {acts.FOURTH}", acts.fourth_image),
             Step("apply the same rollback again", acts.replay),
             Step("use its nonce once more", acts.used_nonce),
+        ),
+    ),
+    Act(
+        "Rook is installed, one of its Jobs cannot pull",
+        "Its operator reads its image once, at its start, and makes all else with it. One Job needs an image from "
+        "quay.invalid, which stands for a registry that this site cannot reach.",
+        "the scene: workloads that no chart knows",
+        (Step("install the chart", rook.install), Step("wait for what the operator makes", rook.children)),
+    ),
+    Act(
+        "The chart names the private registry, the children miss it",
+        "As in rook#15511: the operator restarts with the new value, but an older DaemonSet is left as it is, and a "
+        "Job whose Pod cannot pull counts as active.",
+        "a chart's value reaches the operator only",
+        (
+            Step("push a copy of the chart's image", rook.mirror),
+            Step("change the chart's value", rook.upgrade),
+            Step("look at the children", rook.missed),
+        ),
+    ),
+    Act(
+        "One ClusterImageOverride, before its images are there",
+        "It names a newer Rook and a Ceph on the private registry, by digest. Nobody has pushed them yet.",
+        "what cannot be pulled is never rolled out",
+        (
+            Step("ask offline what it would do", rook.offline),
+            Step("apply the override", rook.too_early),
+            Step("look for anything that changed", rook.untouched),
+        ),
+    ),
+    Act(
+        "The images arrive, and what runs follows",
+        "The operator first, once; then, after it had time to mend its own, what is still wrong; the stuck Job last.",
+        "each Pod proved by imageID, each workload written once",
+        (
+            Step("push the images", rook.arrive),
+            Step("name the pull Secret in the override, and watch", rook.rolled),
+            Step("read what the override says", rook.agreed),
+            Step("count the writes", rook.written_once),
+        ),
+    ),
+    Act(
+        "Every Pawl process is killed",
+        "The rules stand as tables in the API server, which rewrites Pods by itself.",
+        "new Pods are rewritten without Pawl",
+        (
+            Step("kill all of them with -9", rook.kill_all),
+            Step("start a Pod beside Rook", rook.still_rewritten),
+            Step("start a Pod in a new namespace", rook.new_namespace),
         ),
     ),
 )

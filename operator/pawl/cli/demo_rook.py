@@ -37,6 +37,7 @@ from pawl.cluster.resources import PODS
 @click.option("--pod-compare", is_flag=True, help="Replace a bare Pod whose image is another.")
 @click.option("--owner", type=click.Choice(["replicaset", "deployment", "configmap"]), default="replicaset")
 @click.option("--job-image", default="", metavar="IMAGE", help="For the main container of Jobs. Default: its own.")
+@click.option("--job-node", default="", metavar="NODE", help="Only the Job of this node has that image.")
 @click.option("--job-runs", default="", metavar="DURATION", help="How long a simulated Pod of a Job runs.")
 def rook(
     *,
@@ -50,10 +51,23 @@ def rook(
     pod_compare: bool,
     owner: OwnerKind,
     job_image: str,
+    job_node: str,
     job_runs: str,
 ) -> None:
     """Play Rook until SIGTERM."""
-    modes = Modes(namespace, period, skip_if_exists, put_loop, revert, workers, pod_compare, owner, job_image, job_runs)
+    modes = Modes(
+        namespace,
+        period,
+        skip_if_exists,
+        put_loop,
+        revert,
+        workers,
+        pod_compare,
+        owner,
+        job_image,
+        job_node,
+        job_runs,
+    )
     asyncio.run(play(kubeconfig, modes))
 
 

@@ -52,6 +52,8 @@ class Modes:
     """What owns Jobs, Deployment and bare Pods. In Rook a custom resource does: `configmap`."""
     job_image: str = ""
     """Image of a Job's main container; "": the operator's own."""
+    job_node: str = ""
+    """The node whose Job has that image; "": all."""
     job_runs: str = ""
     """How long a simulated Pod of a Job runs, as Go writes durations; "": it completes at once."""
 
@@ -93,11 +95,12 @@ def discover(own: Own) -> Json:
 
 def prepare(own: Own, modes: Modes, node: str, owners: Sequence[Json]) -> Json:
     """The Job that prepares one node: binaries come from the operator's image, the work from another's."""
+    image = modes.job_image if modes.job_node in ("", node) else ""
     pod = {
         "restartPolicy": "Never",
         "nodeSelector": {"kubernetes.io/hostname": node},
         "initContainers": [{"name": "copy-bins", "image": own.image}],
-        "containers": [{"name": "provision", "image": modes.job_image or own.image}],
+        "containers": [{"name": "provision", "image": image or own.image}],
     }
     template = _template(PREPARE, pod)
     if modes.job_runs:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final, Protocol, TextIO
 
 from rich.console import Console
 from rich.padding import Padding
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
+
+from pawl.cli.demo_board import Workload
+from pawl.cli.demo_screen_board import Board
 
 WIDTH: Final = 110
 """Columns at most: longer lines are hard to follow to their time on the right."""
@@ -55,6 +59,9 @@ class Screen:
         self._live = live
         self._console = Console(file=stream, width=width, highlight=False, soft_wrap=not live)
         self._width = min(self._console.width, WIDTH)
+        self._board = Board(self._console, live=live)
+        self._status: Status | None = None
+        self._doing = ""
 
     @classmethod
     def on(cls, stream: TextIO) -> Screen:
@@ -72,17 +79,32 @@ class Screen:
         self._console.print(Text.assemble((f"{number}  ", "bold cyan"), (title, "bold")))
         self._print(Text(sentence, "dim"), indent=3)
 
-    def working(self, doing: str) -> AbstractContextManager[object]:
+    @contextmanager
+    def working(self, doing: str) -> Iterator[None]:
         """Show that something is being done: a spinner on a terminal, nothing elsewhere."""
-        return self._console.status(Text(doing, "dim"), spinner="dots") if self._live else nullcontext()
+        if not self._live:
+            yield
+            return
+        with self._console.status(Text(doing, "dim"), spinner="dots") as status:
+            self._doing, self._status = doing, status
+            try:
+                yield
+            finally:
+                self._status = None
+
+    def board(self, rows: Sequence[Workload]) -> None:
+        """Show how far workloads are, as long as a step works."""
+        self._board.update(rows, self._doing, self._status)
 
     def observed(self, text: str, seconds: float) -> None:
         """Show what a check found: one line, or more where what was found is worth reading word for word."""
         self._line(Text("✓" if self._unicode else "ok", "green"), Text(text), seconds)
+        self._board.leave()
 
     def failed(self, text: str, seconds: float) -> None:
         """Show the check that failed; the reason follows as the command's error."""
         self._line(Text("✗" if self._unicode else "FAILED", "bold red"), Text(text, "red"), seconds)
+        self._board.leave()
 
     def note(self, text: str) -> None:
         """Say something that is no check. As `pawl.sandbox.Progress` has it."""

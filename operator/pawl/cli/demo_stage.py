@@ -43,6 +43,14 @@ class Answer:
     err: str
 
 
+async def answer_of(*argv: str, stdin: str = "") -> Answer:
+    """Run a command to its end; white space in what it says is made single."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
+    out, err = await process.communicate(stdin.encode())
+    return Answer(process.returncode or 0, " ".join(out.decode().split()), " ".join(err.decode().split()))
+
+
 @dataclass
 class Stage:
     """One play. `replicas` holds the living ones; `proxy` is `host:port` of the registry as the policy sees it."""
@@ -56,11 +64,8 @@ class Stage:
 
     async def kubectl(self, *arguments: str, stdin: str = "") -> Answer:
         """Run kubectl as the sandbox's administrator."""
-        argv = (self.sandbox.env["KUBECTL"], "--kubeconfig", str(self.sandbox.kubeconfig), *arguments)
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*argv, stdin=pipe, stdout=pipe, stderr=pipe)
-        out, err = await process.communicate(stdin.encode())
-        return Answer(process.returncode or 0, " ".join(out.decode().split()), " ".join(err.decode().split()))
+        place = ("--kubeconfig", str(self.sandbox.kubeconfig))
+        return await answer_of(self.sandbox.env["KUBECTL"], *place, *arguments, stdin=stdin)
 
     async def apply(self, manifest: str) -> str:
         """`kubectl apply` a manifest and return what kubectl says. Raises CheckFailedError where it is refused."""
@@ -79,7 +84,9 @@ class Stage:
     def start_replica(self, role: str) -> None:
         """Start one replica of the operator, as a user would."""
         kubeconfig = str(self.sandbox.kubeconfig)
-        process = self.crew.start(role, "-m", "pawl", "run", "--namespace", SYSTEM, "--kubeconfig", kubeconfig)
+        plain = ("--plain-http-hosts", self.sandbox.registry or "")
+        place = ("--namespace", SYSTEM, "--kubeconfig", kubeconfig)
+        process = self.crew.start(role, "-m", "pawl", "run", *place, *plain)
         self.replicas.append(process)
 
     async def push(self, tag: str) -> str:

@@ -11,13 +11,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pawl.api.imagepolicy import Selection
+from pawl.cli.demo_board import Workload
 from pawl.cli.demo_screen import Screen
 from pawl.cli.demo_stage import Stage
 
 
+def _unseen(rows: Sequence[Workload]) -> None:
+    """Show rows to nobody."""
+
+
+@dataclass
+class Before:
+    """What stood in Rook's namespace before something was done: generations by workload, uids of Jobs and Pods."""
+
+    generations: dict[str, int] = field(default_factory=dict)
+    uids: dict[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class Story:
-    """What the play remembers from step to step: digests as they were pushed, selections as they were seen."""
+    """What the play remembers from step to step: digests as they were pushed, selections as they were seen.
+
+    `show` shows how far workloads are while a step works.
+    """
 
     stage: Stage
     digests: dict[str, str] = field(default_factory=dict)
@@ -25,6 +41,8 @@ class Story:
     held: Selection | None = None
     killed_at: float = 0.0
     cut_before: int = 0
+    before: Before = field(default_factory=Before)
+    show: Callable[[Sequence[Workload]], None] = _unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +110,7 @@ class Teller:
 
     async def play(self, act: Act, story: Story) -> None:
         """Run the steps of an act in order. Raises what a step raises."""
+        story.show = self._screen.board
         for step in act.steps:
             with self.step(step.doing) as said:
                 said.append(await step.run(story))
