@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,9 +123,11 @@ class Registry:
 
     fails: dict[tuple[str, str], Reason] = field(default_factory=dict)
     asked: list[Wish] = field(default_factory=list)
+    meanwhile: Callable[[], None] = lambda: None
 
     async def see(self, wish: Wish, _not_before: float = 0.0) -> Sighting:
         self.asked.append(wish)
+        self.meanwhile()
         reason = self.fails.get((wish.namespace, wish.reference)) or self.fails.get(("", wish.reference))
         if reason is not None:
             return Sighting(wish.reference, False, reason, f"{wish.reference}: {reason}", again_in=30.0)

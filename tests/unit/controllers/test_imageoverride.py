@@ -249,7 +249,9 @@ async def test_secrets_appear_nowhere(capsys: pytest.CaptureFixture[str]) -> Non
     shop.stage.registry.fails = {("", TARGET): Reason.UNAUTHORIZED}
     await shop.settle()
     standing = shop.stage.board.standing
-    texts = [repr(standing), repr(shop.stage.terms), repr(shop.stage.registry.asked), capsys.readouterr().out]
+    terms = await shop.stage.terms.read(shop.now)
+    assert terms.ca == "super-secret"
+    texts = [repr(standing), repr(terms), repr(shop.stage.registry.asked), capsys.readouterr().out]
     texts += [repr(shop.now), repr(shop.stage.stored()), repr(shop.whole.told.events)]
     for text in texts:
         assert secret not in text

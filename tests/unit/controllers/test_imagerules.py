@@ -174,6 +174,19 @@ async def test_without_the_lease_nothing_is_written() -> None:
     assert stage.writes == 0
 
 
+async def test_a_lease_that_is_lost_meanwhile_stops_every_write() -> None:
+    stage = running("shop")
+    stage.put(body("local", "shop"))
+
+    def lose() -> None:
+        stage.leading = False
+
+    stage.registry.meanwhile = lose
+    with pytest.raises(LeaseLost):
+        await stage.rules.reconcile(RULES)
+    assert (stage.writes, len(stage.registry.asked)) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("fails", "failing", "delay"),
     [({}, False, RESYNC), ({("", TARGET): Reason.IMAGE_MISSING}, False, 30.0), ({}, True, 30.0)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.controllers.override_doubles import CONFLICT, DOWN, FORBIDDEN, Stage, pod, workload
 
 from pawl.api.errors import ApiUnavailable, LeaseLost
-from pawl.cluster.calls import Answer
+from pawl.cluster.calls import Answer, Request
 from pawl.controllers.overrideacts import SHOWN, Actor, key_of, row_of
 from pawl.controllers.prepulls import Prepulls
 from pawl.controllers.savedjobs import SavedJobs
@@ -115,6 +116,15 @@ async def test_a_budget_that_says_no_is_told_and_stops_nothing(hands: Hands) -> 
 async def test_an_outage_is_raised_when_all_have_ended(hands: Hands, fault: Answer) -> None:
     rows = [hands.row(name) for name in ("a", "b", "c", "d")]
     hands.stage.faults[("patch", "/apis/apps/v1/namespaces/shop/deployments/a")] = fault
+    usual = hands.stage.api.hook
+    assert usual is not None
+
+    async def slow(request: Request) -> Answer | None:
+        for _ in range(20 if (request.name or "") > "a" else 0):
+            await asyncio.sleep(0)
+        return await usual(request)
+
+    hands.stage.api.hook = slow
     with pytest.raises(ApiUnavailable):
         await hands.actor.act([Roll(row, "h") for row in rows])
     assert all(hands.actor.under_way([row.uid]) for row in rows[1:])
