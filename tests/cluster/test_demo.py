@@ -97,14 +97,35 @@ def test_it_ends_well_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> N
     assert demo.ended() == 0, demo.text
     assert demo.left() == []
     assert status(runtime=demo.runtime) == []
-    acts = re.findall(r"^(\d)  (\S.+)$", demo.text, re.MULTILINE)
-    assert [number for number, _ in acts] == list("123456123456"), "each act, and each once more in the table"
+    acts = re.findall(r"^(\d+) +(\S.+)$", demo.text, re.MULTILINE)
+    numbers = [str(number) for number in range(1, 12)]
+    assert [number for number, _ in acts] == numbers * 2, "each act, and each once more in the table"
     assert "✗" not in demo.text
     took = re.search(r"leads ([\d.]+) s after the kill", demo.text)
     assert took is not None
     assert float(took[1]) <= 20
     assert "selection.sortKey never falls" in demo.text
     assert "\x1b" not in demo.text
+    assert_rook_is_told(demo.text)
+
+
+def assert_rook_is_told(text: str) -> None:
+    """Who missed the chart, what preflight missed, how each workload went, and what works without Pawl."""
+    assert "DaemonSet rook-discover keeps docker.io/rook/ceph:v1.15.0" in text
+    assert re.search(r"ceph:v18\.2\.4@sha256:\w{64} for linux/amd64: .* not found", text)
+    paths = re.findall(r"^ {5}(\w+ rook-[\w-]+) +((?:stale|stuck) → rolling → verified)", text, re.MULTILINE)
+    assert sorted(paths) == [
+        ("DaemonSet rook-discover", "stale → rolling → verified"),
+        ("Deployment rook-ceph-operator", "stale → rolling → verified"),
+        ("Deployment rook-mon", "stuck → rolling → verified"),
+        ("Job rook-prepare-node-0", "stale → rolling → verified"),
+        ("Job rook-prepare-node-1", "stuck → rolling → verified"),
+        ("Pod rook-worker-0", "stale → rolling → verified"),
+    ]
+    assert "Job rook-prepare-node-1 was deleted once" in text
+    rewritten = re.findall(r"kubectl run -n (\S+) .*: the Pod has 127\.0\.0\.1:\d+/rook/ceph:v1\.16\.4@sha256:", text)
+    assert rewritten == ["rook-ceph", "team-new"]
+    assert re.search(r"pawl why rook-discover-\w+: docker\.io/rook/ceph:v1\.15\.0 → rook-private, rule 0 →", text)
 
 
 def test_an_interrupt_takes_all_of_it_down(demos: list[Demo], tmp_path: Path) -> None:

@@ -116,6 +116,7 @@ ACTS: Final = (
             Step("kill all of them with -9", rook.kill_all),
             Step("start a Pod beside Rook", rook.still_rewritten),
             Step("start a Pod in a new namespace", rook.new_namespace),
+            Step("ask why a Pod runs its image", rook.explained),
         ),
     ),
 )

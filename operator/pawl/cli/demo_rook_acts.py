@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from pawl.api.meta import Condition
@@ -19,6 +19,7 @@ from pawl.cli.demo_board import State, Workload, images, short
 from pawl.cli.demo_checks import Check, expect, until
 from pawl.cli.demo_rook_objects import DISCOVER, OPERATOR, WORKER, Json
 from pawl.cli.demo_story import Story
+from pawl.cluster.resources import PODS
 from pawl.sandbox.images import digest_of
 
 MAKING: Final = 30.0
@@ -35,15 +36,27 @@ ALL: Final = 6
 Rows = dict[str, Workload]
 
 
-async def watched(story: Story, check: Check[Rows], wanted: Collection[str] = ()) -> Rows:
-    """Show the workloads until they are as they should be. Raises CheckFailedError."""
+async def _nothing() -> None:
+    """Only watch."""
+
+
+async def watched(
+    story: Story, check: Check[Rows], wanted: Collection[str] = (), then: Callable[[], Awaitable[None]] = _nothing
+) -> Rows:
+    """Show the workloads, do something, and go on until they are as they should be. Raises CheckFailedError."""
+    now: Rows = {}
+
+    def tell(found: Sequence[Workload]) -> None:
+        nonlocal now
+        now = _by_name(found)
+        story.show(found)
 
     async def ask() -> Rows:
-        found = await rook.workloads(story.stage, wanted)
-        story.show(found)
-        return _by_name(found)
+        return now
 
-    return await until(check, ask)
+    async with rook.followed(story.stage, wanted, tell):
+        await then()
+        return await until(check, ask)
 
 
 def _made(what: str, good: Callable[[Rows], bool]) -> Check[Rows]:
@@ -101,9 +114,12 @@ async def upgrade(story: Story) -> str:
     """Change the chart's value, and see the operator restart with it."""
     stage, image = story.stage, wish.mirrored(rook.registry_of(story.stage))
     story.before = await rook.standing(stage)
-    await stage.apply(wish.installation(image))
+
+    async def apply() -> None:
+        await stage.apply(wish.installation(image))
+
     # The bare Pod comes last in Rook's round: after it everything was looked at.
-    await watched(story, _made("Rook to start anew", lambda found: _restarted(found, image)))
+    await watched(story, _made("Rook to start anew", lambda found: _restarted(found, image)), (), apply)
     await _finished(story)
     return f"the operator runs {image}, and has been through all that it makes"
 
@@ -181,11 +197,13 @@ async def arrive(story: Story) -> str:
 async def rolled(story: Story) -> str:
     """Name the pull Secret in the override, and watch until every Pod runs the digest that was pushed."""
     stage, registry = story.stage, rook.registry_of(story.stage)
-    wanted = wish.wanted(registry)
-    story.show(await rook.workloads(stage, wanted))
-    await stage.apply(wish.credentials(registry))
-    await stage.apply(wish.override(registry, secret=True))
-    found = await watched(story, Check("every Pod to be proved", ROLLING, _all_proved, _told), wanted)
+
+    async def apply() -> None:
+        await stage.apply(wish.credentials(registry))
+        await stage.apply(wish.override(registry, secret=True))
+
+    check = Check("every Pod to be proved", ROLLING, _all_proved, _told)
+    found = await watched(story, check, wish.wanted(registry), apply)
     count = sum(row.good for row in found.values())
     return f"all {count} Pods of {len(found)} workloads run the digests that were pushed, by their imageIDs"
 
@@ -247,3 +265,14 @@ async def _rewritten(story: Story, namespace: str) -> str:
 
 def _secrets(pod: Json) -> Sequence[str]:
     return [each["name"] for each in pod["spec"].get("imagePullSecrets", [])]
+
+
+async def explained(story: Story) -> str:
+    """Ask why a Pod of Rook's DaemonSet runs its image."""
+    pods = await rook.find(story.stage, PODS)
+    name = next(pod["metadata"]["name"] for pod in pods if pod["metadata"]["name"].startswith(DISCOVER))
+    found = await rook.why(story.stage, name)
+    good = found["original"]["image"] == wish.PUBLIC and found["verdict"] == "Verified"
+    expect(good, f"{wish.PUBLIC} to be explained and verified", found)
+    way = f"{found['original']['image']} → {found['override']}, rule {found['rule']} → {short(found['imageID'])}"
+    return f"pawl why {name}: {way}, {found['verdict']}"

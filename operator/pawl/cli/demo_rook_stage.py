@@ -9,7 +9,8 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -21,6 +22,7 @@ from pawl.cli import demo_rook_wish as wish
 from pawl.cli.demo_board import Family, Workload, rows
 from pawl.cli.demo_checks import Check, expect, until
 from pawl.cli.demo_rook_objects import DISCOVER, MON, OPERATOR, PREPARE, WORKER, Json
+from pawl.cli.demo_rook_watch import Follower
 from pawl.cli.demo_stage import Answer, Stage, answer_of
 from pawl.cli.demo_story import Before
 from pawl.cluster.resources import (
@@ -51,6 +53,7 @@ MODES: Final = (
 APPS: Final = MappingProxyType(
     {f"Deployment {OPERATOR}": DEPLOYMENTS, f"DaemonSet {DISCOVER}": DAEMON_SETS, f"Deployment {MON}": DEPLOYMENTS}
 )
+KINDS: Final = (DEPLOYMENTS, DAEMON_SETS, JOBS, PODS)
 ARRIVAL: Final = 10.0
 """Seconds in which a controller of Kubernetes makes what belongs to a new namespace."""
 JOB_LABEL: Final = "batch.kubernetes.io/job-name"
@@ -85,8 +88,17 @@ async def find(stage: Stage, resource: Resource, namespace: str = wish.NAMESPACE
 
 async def workloads(stage: Stage, wanted: Collection[str] = ()) -> list[Workload]:
     """How far each workload of Rook's namespace is on its way to the wanted images. Raises ClusterError."""
-    found = {resource: await find(stage, resource) for resource in (DEPLOYMENTS, DAEMON_SETS, JOBS, PODS)}
-    return rows(_families(found), wanted)
+    return rows(_families({resource: await find(stage, resource) for resource in KINDS}), wanted)
+
+
+@asynccontextmanager
+async def followed(
+    stage: Stage, wanted: Collection[str], tell: Callable[[Sequence[Workload]], None]
+) -> AsyncIterator[None]:
+    """Tell of the workloads at once and after each change, for the time of the block. Raises ClusterError."""
+    follower = Follower(stage.cluster, wish.NAMESPACE, lambda held: tell(rows(_families(held), wanted)))
+    async with follower.following(*KINDS):
+        yield
 
 
 async def is_finished(stage: Stage, job: str) -> bool:
@@ -184,6 +196,15 @@ async def _has_account(stage: Stage, namespace: str) -> None:
         return bool(await stage.cluster.get(SERVICE_ACCOUNTS, namespace, "default"))
 
     await until(Check[bool](f"ServiceAccount {namespace}/default", ARRIVAL, bool), ask)
+
+
+async def why(stage: Stage, pod: str) -> Json:
+    """`pawl why` of a Pod's first image. Raises CheckFailedError."""
+    place = ("-n", wish.NAMESPACE, "--kubeconfig", str(stage.sandbox.kubeconfig))
+    answer = await answer_of(sys.executable, "-m", "pawl", "why", pod, *place, "-o", "json")
+    expect(answer.code == 0, f"pawl why {pod} to answer", answer.err)
+    found: Json = json.loads(answer.out)["images"][0]
+    return found
 
 
 async def offline(stage: Stage) -> Answer:

@@ -59,7 +59,7 @@ class Board:
 
     def _is_news(self, row: Workload) -> bool:
         known = self._shown.get(row.name)
-        return known is None or (known.state, known.image) != (row.state, row.image)
+        return known is None or known.state is not row.state
 
     def _note(self, row: Workload) -> None:
         path = self._paths.setdefault(row.name, [])
