@@ -13,6 +13,9 @@ from pawl.decide.tables import Layer
 
 Json = dict[str, Any]
 
+PATH: Final = "/mutate"
+"""Where the webhook is asked."""
+
 MIRROR: Final = "kubernetes.io/config.mirror"
 """Annotation of static Pods; the kubelet runs them from its own files."""
 

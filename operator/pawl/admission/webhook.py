@@ -19,8 +19,8 @@ from aiohttp import web
 
 from pawl.admission.certificates import Bundle
 from pawl.admission.review import Lookup, review
+from pawl.admission.scope import PATH
 
-PATH: Final = "/mutate"
 MAX_BODY: Final = 3 << 20
 """Bytes; the API server takes no larger request either."""
 

@@ -10,8 +10,7 @@ import base64
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pawl.admission.scope import Json, namespace_selector, no_mirror, object_selector, rules
-from pawl.admission.webhook import PATH
+from pawl.admission.scope import PATH, Json, namespace_selector, no_mirror, object_selector, rules
 from pawl.decide.tables import Layer
 
 NAME: Final = "pawl"

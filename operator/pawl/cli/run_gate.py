@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from pawl.admission.certificates import Bundle, ensure_bundle
 from pawl.admission.install import ClusterGate
-from pawl.admission.tablefeed import TableFeed
-from pawl.admission.webhook import WebhookServer
 from pawl.admission.webhookconfig import Endpoint
 from pawl.api.errors import ClusterError
 from pawl.cluster.client import Cluster
 from pawl.controllers.tasks import run_until
+
+if TYPE_CHECKING:
+    from pawl.admission.certificates import Bundle
+    from pawl.admission.webhook import WebhookServer
 
 SERVICE: Final = "pawl-webhook"
 """Service by which the API server finds the webhook of replicas that run in Pods."""
@@ -61,6 +62,10 @@ class ReplicaGate(ClusterGate):
         """Serve the webhook until cancelled; return at once if this replica has none."""
         if self._place.webhook is None:
             return
+        # A server and a certificate authority take eight MiB, and few replicas need them.
+        from pawl.admission.tablefeed import TableFeed
+        from pawl.admission.webhook import WebhookServer
+
         feed, bundle = TableFeed(self._api), await self._bundle()
         server = WebhookServer(feed.lookup, self._place.namespace, bundle)
         host, wanted = self._place.webhook
@@ -82,6 +87,8 @@ class ReplicaGate(ClusterGate):
                 log.info("webhook certificate renewed", ends=fresh.ends.isoformat())
 
     async def _bundle(self) -> Bundle:
+        from pawl.admission.certificates import ensure_bundle
+
         while True:
             try:
                 return await ensure_bundle(self._api, self._place.namespace, self._place.hosts, datetime.now(UTC))

@@ -222,6 +222,9 @@ class Index:
         self._relate(old, row)
         self._images.move(row.uid, old.spec if old is not None else None, row.spec)
         self._bump(row.uid)
+        former = controller_of(old.owners) if old is not None and old.owners != row.owners else None
+        if former is not None:
+            self._touch(former.uid)
         return change_of(row, self._bump_owner(row), deleted=False)
 
     def _remove_workload(self, row: WorkloadRow) -> Change | None:
@@ -231,6 +234,9 @@ class Index:
         self._relate(old, None)
         self._images.move(old.uid, old.spec, None)
         self._touch(old.uid)
+        former = controller_of(old.owners)
+        if former is not None:
+            self._touch(former.uid)
         return change_of(row, self._bump_owner(row), deleted=True)
 
     def _relate(self, old: WorkloadRow | None, new: WorkloadRow | None) -> None:

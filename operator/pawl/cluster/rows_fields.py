@@ -25,9 +25,15 @@ _GROUPS: Final = ("f:containers", "f:initContainers")
 
 class _Entry(msgspec.Struct, rename="camel"):
     manager: str = ""
+    operation: str = ""
     time: str = ""
     subresource: str = ""
     fields_v1: Any = msgspec.field(name="fieldsV1", default=None)
+
+    @property
+    def applied(self) -> bool:
+        """Whether it is Pawl's by server-side apply; what Pawl created is nobody's that could let it go."""
+        return self.manager == MANAGER and self.operation == "Apply"
 
 
 _ENTRIES: Final = msgspec.json.Decoder(list[_Entry] | None)
@@ -46,8 +52,8 @@ def written(managed_fields: bytes, kind: str) -> Written:
     if _QUOTED not in managed_fields:
         return Written()
     entries = [each for each in _ENTRIES.decode(managed_fields) or () if not each.subresource]
-    ours = [_containers(each, kind) for each in entries if each.manager == MANAGER]
-    others = [(each, _containers(each, kind)) for each in entries if each.manager != MANAGER]
+    ours = [_containers(each, kind) for each in entries if each.applied]
+    others = [(each, _containers(each, kind)) for each in entries if not each.applied]
     foreign = {place for _, places in others for place in places}
     owned = sorted({place[1] for places in ours for place in places if place not in foreign})
     return Written(tuple(owned), _reverter(ours, others))

@@ -136,15 +136,24 @@ class Watch(Generic[T]):
         """Follow one connection to its end, which is no failure if it said anything or lived for a while."""
         query = self._scope.query(self._version, self._settings.lifetime * (1 + self._settings.jitter()))
         opened, said = asyncio.get_running_loop().time(), False
-        async with self._cluster.watch(
-            self._scope.resource, self._scope.namespace, query, self._settings.silence
-        ) as lines:
-            async for text in lines:
-                said = True
-                self._live()
-                event = self._event(text)
-                if event is not None:
-                    yield event
+        try:
+            async with self._cluster.watch(
+                self._scope.resource, self._scope.namespace, query, self._settings.silence
+            ) as lines:
+                async for text in lines:
+                    said = True
+                    self._live()
+                    event = self._event(text)
+                    if event is not None:
+                        yield event
+        except ApiUnavailable as error:
+            # Of a kind that nobody writes an API server sends no bookmarks either: silence is looked into, not told.
+            if (
+                error.status is not None
+                or asyncio.get_running_loop().time() - self._heard(opened) < self._settings.silence
+            ):
+                raise
+            return
         if not said and asyncio.get_running_loop().time() - opened < BRIEF:
             raise ApiUnavailable(f"the watch of {self._scope.resource.qualified} was closed without a word")
 
@@ -165,6 +174,10 @@ class Watch(Generic[T]):
         except msgspec.MsgspecError as error:
             log.warning("object could not be read", resource=self._scope.resource.qualified, error=str(error))
             return None
+
+    def _heard(self, opened: float) -> float:
+        """When the connection last said something, or was opened."""
+        return max(opened, self._alive_at)
 
     def _live(self) -> None:
         self._alive_at = asyncio.get_running_loop().time()

@@ -91,6 +91,7 @@ class GateKeeper:
         self._manage = manage
         self._clock = clock
         self._kind = ""
+        self._asking = asyncio.Lock()
         self._asked_at = float("-inf")
         self._proved: dict[str, str] = {}
         self._failed: dict[str, str] = {}
@@ -103,12 +104,13 @@ class GateKeeper:
 
     async def kind(self) -> str:
         """Return what rewrites Pods, "" for nothing. Raises ClusterError."""
-        if not self._kind or self._clock() - self._asked_at > RECHECK:
-            if self._manage:
-                await self._gate.apply()
-            self._kind = await self._gate.kind()
-            self._asked_at = self._clock()
-        return self._kind
+        async with self._asking:
+            if not self._kind or self._clock() - self._asked_at > RECHECK:
+                if self._manage:
+                    await self._gate.apply()
+                self._kind = await self._gate.kind()
+                self._asked_at = self._clock()
+            return self._kind
 
     async def fault(self, namespace: str, stored: StoredTable) -> GateFault | None:
         """Return why Pods of a namespace would not be rewritten by a stored table, None if they are.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +25,7 @@ from pawl.cluster.jobs import delete_job, save_job
 from pawl.cluster.world import World
 from pawl.cluster.writers import annotate_template, drop_zombies, rewrite_template
 from pawl.cluster.writers_fields import rewrite_field
+from pawl.controllers.freshrows import TRIES, renewed
 from pawl.controllers.overridemetrics import OverrideMetrics, unmeasured
 from pawl.controllers.prepulls import Prepulls
 from pawl.controllers.savedjobs import SavedJobs
@@ -76,7 +78,7 @@ class Actor:
         self._guard = guard
         self._clock = clock
         self._metrics = metrics or unmeasured()
-        self._acted: dict[str, tuple[str, float]] = {}
+        self._acted: dict[str, tuple[frozenset[str], float]] = {}
 
     def under_way(self, uids: Sequence[str]) -> bool:
         """Whether the watch has yet to show a write of ours to one of these workloads or Pods."""
@@ -84,8 +86,8 @@ class Actor:
 
     def _unseen(self, uid: str) -> bool:
         row = self._world.workload(uid) or self._world.pod(uid)
-        version, at = self._acted[uid]
-        if row is not None and row.version == version and not row.deleting and self._clock() - at < SHOWN:
+        versions, at = self._acted[uid]
+        if row is not None and row.version in versions and not row.deleting and self._clock() - at < SHOWN:
             return True
         del self._acted[uid]
         return False
@@ -103,7 +105,7 @@ class Actor:
     async def _one(self, action: Action, done: Done) -> None:
         self._guard()
         try:
-            await self._write(action)
+            await self._write_on(action)
         except (Conflict, NotFound):
             done.stale += 1
             self._wait_for(action)  # what was written meanwhile must show itself, or this is tried again and again
@@ -120,13 +122,30 @@ class Actor:
             return
         done.written += 1
         self._metrics.acted(type(action).__name__, "written")
-        self._wait_for(action)
         log.info("acted", action=type(action).__name__, object=key_of(action))
 
-    def _wait_for(self, action: Action) -> None:
+    async def _write_on(self, action: Action) -> None:
+        """Write, and write again where only the status of the workload was newer. Raises ClusterError."""
+        current, versions = action, set[str]()
+        for left in reversed(range(TRIES)):
+            row = row_of(current)
+            versions |= {row.version} if row is not None else set()
+            try:
+                await self._write(current)
+                break
+            except Conflict:
+                fresh = await renewed(self._cluster, current) if left else None
+                if fresh is None:
+                    raise
+                current = fresh
+                self._guard()
+        self._wait_for(action, versions)
+
+    def _wait_for(self, action: Action, versions: AbstractSet[str] = frozenset()) -> None:
+        """Decide nothing more about a row until the watch shows one that is newer than all that was written on."""
         row = row_of(action)
         if row is not None:
-            self._acted[row.uid] = (row.version, self._clock())
+            self._acted[row.uid] = (frozenset(versions) | {row.version}, self._clock())
 
     def _refused(self, action: Action, error: ClusterError, done: Done) -> None:
         done.refused[key_of(action)] = str(error)

@@ -6,6 +6,7 @@ resources, and both are remembered. Neighbours: `decide.stages` decides on what 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Final
 from pawl.api.errors import ClusterError
 from pawl.api.imageoverride import Override
 from pawl.api.reasons import Reason
-from pawl.cluster.ruletables import CLUSTER, StoredTable
+from pawl.cluster.ruletables import CLUSTER
 from pawl.cluster.world import World
 from pawl.controllers.assessments import Assessments
 from pawl.controllers.customfields import CustomFields, Fields
@@ -30,6 +31,8 @@ from pawl.decide.objects import PodRow, WorkloadRow
 from pawl.decide.rollout import Assessment, Gate, RolloutDecision, RolloutFacts
 from pawl.decide.stages import decide
 
+PROBES: Final = 16
+"""Namespaces whose gate is asked at once: one that does not rewrite is waited for, and the others not after it."""
 HOLDS: Final = 60.0
 """Seconds after which a decision is made anew though its facts are equal."""
 
@@ -145,9 +148,10 @@ class FactsGatherer:
         places = sorted({each.row.namespace for each in assessments})
         faults: dict[str, GateFault] = {}
         since: list[float] = []
-        for namespace in places:
+        slots = asyncio.Semaphore(PROBES)
+        found = await asyncio.gather(*(self._fault(namespace, standing, slots) for namespace in places))
+        for namespace, fault in zip(places, found, strict=True):
             stored = standing.stored_table(namespace)
-            fault = await self._fault(namespace, stored, standing)
             if fault is not None:
                 faults[namespace] = fault
             elif stored is not None:
@@ -162,14 +166,16 @@ class FactsGatherer:
         }
         return Gate(in_force=True, since=max(since, default=0.0)), blocked
 
-    async def _fault(self, namespace: str, stored: StoredTable | None, standing: Standing) -> GateFault | None:
+    async def _fault(self, namespace: str, standing: Standing, slots: asyncio.Semaphore) -> GateFault | None:
+        stored = standing.stored_table(namespace)
         failed = standing.failed.get(namespace) or standing.failed.get(CLUSTER)
         if failed is not None:
             return GateFault(Reason.MISSING_RIGHT, failed)
         if stored is None:
             return GateFault(Reason.GATE_NOT_REWRITING, f"namespace {namespace} has no table yet")
         try:
-            return await self._sources.gate.fault(namespace, stored)
+            async with slots:
+                return await self._sources.gate.fault(namespace, stored)
         except ClusterError as error:
             return GateFault(Reason.GATE_NOT_REWRITING, str(error))
 

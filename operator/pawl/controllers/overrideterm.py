@@ -43,7 +43,7 @@ from pawl.controllers.secretcopies import SecretCopies
 from pawl.controllers.sightings import Sightings
 from pawl.controllers.sightings_ask import Manifests
 from pawl.controllers.standing import Board
-from pawl.controllers.targets import Targets
+from pawl.controllers.surveys import Believed
 from pawl.controllers.tasks import run_until
 from pawl.decide.objects import SYSTEM_NAMESPACES
 
@@ -146,7 +146,7 @@ class OverrideTerm:
             policies=replica.store,
             world=self._world,
             tables=self._tables,
-            targets=Targets(self._sightings),
+            targets=Believed(self._sightings),
             copies=self._copies,
             terms=self._terms,
             board=self._board,

@@ -21,7 +21,8 @@ def entry(
     steps = ["f:spec", "f:template", "f:spec"]
     for step in reversed(["f:spec", "f:jobTemplate", *steps] if kind == "CronJob" else steps):
         fields = {step: fields}
-    return {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields, **more}
+    operation = "Apply" if manager == "pawl" else "Update"
+    return {"manager": manager, "operation": operation, "time": time, "fieldsV1": fields, **more}
 
 
 def read(*entries: dict[str, Any], kind: str = "Deployment") -> Written:
