@@ -247,8 +247,6 @@ class Stage:
             return Answer(200, b"{}")
         return None
 
-    # what people do
-
     def put(self, found: Mapping[str, Any]) -> Override:
         """Store an override and let it be seen."""
         meta = found["metadata"]
@@ -268,8 +266,6 @@ class Stage:
         known = self.policies.version(Key("ImagePolicy", "shop", "web"))
         found["metadata"]["resourceVersion"] = str(known + 1)
         self.policies.offer(json.dumps(found).encode(), asked_at=0.0)
-
-    # what is seen
 
     async def look(self) -> Standing:
         await self.rules.reconcile(RULES)

@@ -216,3 +216,22 @@ async def test_a_namespaced_install_never_touches_the_cluster_s_table() -> None:
     stage.put(body("local", "shop"))
     await stage.look()
     assert list(stage.stored()) == ["shop"]
+
+
+@pytest.mark.parametrize(
+    "spoilt", [rule("UPPER CASE", "r.corp/x"), {"source": "*.example.com", "target": {"tag": "v1"}}]
+)
+async def test_an_edit_that_cannot_be_carried_out_leaves_what_held_before(spoilt: dict[str, object]) -> None:
+    stage = running("shop")
+    stage.put(body("local", "shop"))
+    await stage.look()
+    before = stage.stored()
+    stage.put(body("local", "shop", rules=[spoilt], meta={"generation": 2}))
+    standing = await stage.look()
+    assert stage.stored() == before
+    judged = standing.judged("shop/local")
+    assert judged is not None
+    assert not judged.accepted
+    stage.put(body("local", "shop", rules=[rule(repository="r.corp/new")], meta={"generation": 3}))
+    await stage.look()
+    assert stage.images("shop") == {"r.corp/new"}
