@@ -76,47 +76,55 @@ class Whole:
     def __init__(self, stage: Stage, gate: Gate | None = None) -> None:
         self.stage, self.gate = stage, gate or Gate(tick=0.0)
         self.told, self.queue, self.explains = Told(), Queue(), Explains()
+        events: Any = self.told
+        queue: Any = self.queue
+        explains: Any = self.explains
         cluster, world = stage.cluster, stage.world
-        self.keeper = GateKeeper(self.gate, manage=False, clock=lambda: stage.time, now=lambda: stage.time)
-        self.saved = SavedJobs(cluster, stage.guard)
-        prepulls = Prepulls(cluster, world)
-        self.explanations = Explanations(self.explains, lambda: stage.time)  # type: ignore[arg-type]
-        self.wakes = Wakes(self.queue, stage.overrides, stage.board)  # type: ignore[arg-type]
+        self.keeper = GateKeeper(self.gate, manage=False, clock=self._time, now=self._time)
+        self.saved, self.prepulls = SavedJobs(cluster, stage.guard), Prepulls(cluster, world)
+        self.explanations = Explanations(explains, self._time)
+        self.wakes = Wakes(queue, stage.overrides, stage.board)
+        self.finisher = Finisher(self._finish(events))
+        self.actor = Actor(cluster, world, (self.prepulls, self.saved), stage.guard, self._time)
+        self.reporter = OverrideReporter(cluster, stage.overrides, events, stage.guard)
+        self.controller = ImageOverrideController(self._parts())
+
+    def _time(self) -> float:
+        return self.stage.time
+
+    def _finish(self, events: Any) -> FinishParts:
+        stage = self.stage
+        return FinishParts(
+            cluster=stage.cluster,
+            world=stage.world,
+            store=stage.overrides,
+            copies=stage.copies,
+            gate=self.keeper,
+            events=events,
+            guard=stage.guard,
+            now=self._time,
+            last=0.05,
+        )
+
+    def _parts(self) -> OverrideParts:
+        stage = self.stage
         sources = Sources(
-            world, self.keeper, stage.fights, prepulls, self.explanations, stage.terms, lambda: stage.time
+            stage.world, self.keeper, stage.fights, self.prepulls, self.explanations, stage.terms, self._time
         )
-        recorder: Any = self.told
-        self.finisher = Finisher(
-            FinishParts(
-                cluster=cluster,
-                world=world,
-                store=stage.overrides,
-                copies=stage.copies,
-                gate=self.keeper,
-                events=recorder,
-                guard=stage.guard,
-                now=lambda: stage.time,
-                last=0.05,
-            )
-        )
-        self.actor = Actor(cluster, world, (prepulls, self.saved), stage.guard, lambda: stage.time)
-        self.reporter = OverrideReporter(cluster, stage.overrides, recorder, stage.guard)
-        self.controller = ImageOverrideController(
-            OverrideParts(
-                cluster=cluster,
-                world=world,
-                store=stage.overrides,
-                board=stage.board,
-                gatherer=FactsGatherer(sources),
-                gate=self.keeper,
-                actor=self.actor,
-                fights=stage.fights,
-                reporter=self.reporter,
-                finisher=self.finisher,
-                wakes=self.wakes,
-                now=lambda: stage.time,
-                clock=lambda: stage.time,
-            )
+        return OverrideParts(
+            cluster=stage.cluster,
+            world=stage.world,
+            store=stage.overrides,
+            board=stage.board,
+            gatherer=FactsGatherer(sources),
+            gate=self.keeper,
+            actor=self.actor,
+            fights=stage.fights,
+            reporter=self.reporter,
+            finisher=self.finisher,
+            wakes=self.wakes,
+            now=self._time,
+            clock=self._time,
         )
 
     async def turn(self, override: Override) -> float | None:
