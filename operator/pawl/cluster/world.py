@@ -97,6 +97,10 @@ class World(Index):
         """Return what is not watched now, as `pods in namespace shop` -> a sentence with cause and way out."""
         return {feed.title: feed.trouble for feed in self._feeds if feed.trouble}
 
+    def missing_rights(self) -> tuple[str, ...]:
+        """Return a sentence for each watch that the API server refuses; one that is merely cut off mends itself."""
+        return tuple(feed.trouble for feed in self._feeds if feed.refused and feed.trouble)
+
     def _open(self) -> Iterator[Feed]:
         readers = decoders()
         for kind, resource in WATCHED:

@@ -135,7 +135,7 @@ class ImageOverrideController:
         self, override: Override, standing: Standing, came: tuple[Gathered, RolloutDecision, Done]
     ) -> None:
         gathered, decision, done = came
-        refused = (*done.refused.values(), *gathered.fields.trouble, *self._parts.world.trouble().values())
+        refused = (*done.refused.values(), *gathered.fields.trouble, *self._parts.world.missing_rights())
         look = Look(
             override,
             standing,

@@ -9,6 +9,7 @@ from there. Not here: rolling what runs.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from pawl.controllers.overrideterms import TermsReader
 from pawl.controllers.policymarks import policies_for
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board, Standing
-from pawl.controllers.store import PolicyStore
+from pawl.controllers.store import PolicyStore, requested_at
 from pawl.controllers.surveys import Survey
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.rulebook import EVERYWHERE, Rulebook, Stock, compile_rulebook
@@ -66,6 +67,7 @@ class RulesParts:
     wake: Callable[[Key], None]
     exempt: Callable[[Iterable[Override]], Mapping[str, Mapping[str, str]]]
     excluded: frozenset[str]
+    clock: Callable[[], float] = time.monotonic
     complete: Callable[[], bool] = lambda: True
     """Whether every override and policy was read: a table made of half of them would take images back."""
 
@@ -159,7 +161,8 @@ class ImageRulesController:
     async def _look(self, overrides: tuple[Override, ...], needed: frozenset[Needed]) -> Seen:
         read = await asyncio.gather(*(self._parts.terms.read(override) for override in overrides))
         terms = dict(zip((label_of(override) for override in overrides), read, strict=True))
-        return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()))
+        not_before = self._parts.clock() if any(_asks(override) for override in overrides) else 0.0
+        return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()), not_before)
 
     def _held(self, seen: Seen) -> Mapping[str, Mapping[str, str]]:
         transient = any(refusal.reason in TRANSIENT for refusal in seen.refused.values())
@@ -241,6 +244,12 @@ def awaits_approval(override: Override) -> bool:
 def _pause(seen: Seen, failed: Mapping[str, str]) -> float:
     again = seen.again_in if seen.again_in is not None else RESYNC
     return max(SOON, min(again, AGAIN if failed else RESYNC))
+
+
+def _asks(override: Override) -> bool:
+    """Whether a run was asked for by annotation and not done yet: then a refused target is asked at once."""
+    wish = requested_at(override)
+    return wish is not None and wish != override.status.last_handled_reconcile_at
 
 
 def _ending(override: Override) -> bool:

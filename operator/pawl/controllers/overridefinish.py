@@ -126,8 +126,8 @@ class Finisher:
             rows = [row for namespace in free for row in self._mine(namespace, standing)]
             await asyncio.gather(*(self._restore(row, places, left) for row in rows))
             await self._restore_fields(override, free, left)
-        released = await parts.copies.release(label_of(override), namespaces)
-        left.failed += released.failures
+            released = await parts.copies.release(label_of(override), namespaces)
+            left.failed += released.failures
 
     def _mine(self, namespace: str, standing: Standing | None) -> list[WorkloadRow]:
         """Workloads that Pawl touched and that no other override decides about."""

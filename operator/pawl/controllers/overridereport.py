@@ -132,7 +132,9 @@ def _accepted(look: Look, inactive: list[str], reasons: list[Reason]) -> Said:
         text = "no namespace is covered now; the rules hold as soon as one is"
         return Said(ConditionType.ACCEPTED, "True", Reason.NAMESPACE_MISSING, text)
     count = len(look.override.spec.rules)
-    return Said(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, f"{count} rule{'s' if count > 1 else ''} in force")
+    waits = label_of(look.override) in look.standing.pending
+    when = "to be in force once the plan is approved" if waits else "in force"
+    return Said(ConditionType.ACCEPTED, "True", Reason.ACCEPTED, f"{count} rule{'s' if count > 1 else ''} {when}")
 
 
 def _preflight(look: Look) -> Said:
