@@ -19,12 +19,12 @@ from pawl.cluster.secrets import SecretReader
 from pawl.cluster.world import World
 from pawl.controllers.access import AccessReader
 from pawl.controllers.assessments import Assessments
+from pawl.controllers.compilations import Compilations
 from pawl.controllers.customfields import CustomFields
 from pawl.controllers.explain import Explainer
 from pawl.controllers.explanations import Explanations
 from pawl.controllers.fightfeed import Fights
 from pawl.controllers.gatekeeping import GateKeeper
-from pawl.controllers.imagerules import Compilations
 from pawl.controllers.overridefacts import FactsGatherer, Memory, Sources
 from pawl.controllers.overridestore import OverrideStore, label_of
 from pawl.controllers.overrideterms import TermsReader

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,10 +18,12 @@ import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError
 from pawl.api.imageoverride import Mode, Override
-from pawl.api.imagerules import ClusterTable, Entry, Table
+from pawl.api.imagerules import ClusterTable, Table
 from pawl.api.reasons import Reason
 from pawl.cluster.ruletables import CLUSTER, RuleTables, StoredTable
 from pawl.cluster.world import World
+from pawl.controllers.compilations import Compilations
+from pawl.controllers.frozentables import kept_tables
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of
 from pawl.controllers.overrideterms import TermsReader
@@ -33,7 +34,6 @@ from pawl.controllers.store import PolicyStore, requested_at
 from pawl.controllers.surveys import Survey
 from pawl.controllers.targets import Seen, Targets, Terms
 from pawl.decide.rulebook import EVERYWHERE, Rulebook, Stock, compile_rulebook
-from pawl.decide.tables import CompiledTable
 from pawl.decide.targets import TRANSIENT, Needed, held_back
 
 RULES: Final = Key("ImageRules", "", "pawl")
@@ -173,7 +173,7 @@ class ImageRulesController:
     def _frozen(self, book: Rulebook, ground: _Ground) -> dict[str, Table | None]:
         """Return the tables to be stored; those that hold entries of an override that waits stay as they are."""
         stored = self._parts.tables.tables
-        kept = dict(_kept(stored, ground.pending | ground.unusable, ground.alive))
+        kept = dict(kept_tables(stored, ground.pending | ground.unusable, ground.alive))
         own = {**book.cluster.own, **{name: True for name in kept if name != CLUSTER}}
         cluster = book.cluster.model_copy(update={"own": own})
         empty = not (cluster.rules or cluster.mandatory or own)
@@ -256,54 +256,6 @@ def _ending(override: Override) -> bool:
     return override.metadata.deletion_timestamp is not None
 
 
-def _kept(
-    stored: Mapping[str, StoredTable], waiting: AbstractSet[str], alive: AbstractSet[str]
-) -> Iterator[tuple[str, Table]]:
-    """Yield the tables with entries of overrides that wait, without those of overrides that end."""
-    for name, found in stored.items():
-        table = found.table
-        if table is None or not waiting & (there := overrides_in(table)):
-            continue
-        yield name, table if there <= alive else without(table, there - alive)
-
-
-def without(table: Table, gone: AbstractSet[str]) -> Table:
-    """Return a table without the entries of some overrides."""
-    kept = {
-        name: {source: left for source, entries in rules.items() if (left := _left(entries, gone))}
-        for name, rules in (("mandatory", table.mandatory), ("rules", table.rules))
-    }
-    return table.model_copy(update=kept)
-
-
-def _left(entries: Iterable[Entry], gone: AbstractSet[str]) -> list[Entry]:
-    return [entry for entry in entries if entry.override not in gone]
-
-
-def overrides_in(table: Table) -> frozenset[str]:
-    """Return the overrides that a table has entries of."""
-    lists = (*table.mandatory.values(), *table.rules.values())
-    return frozenset(entry.override for entries in lists for entry in entries)
-
-
 def _same(before: Standing, after: Standing) -> bool:
     parts = ("rulebook", "stored", "failed", "contents", "needed", "refused", "copies", "generations", "pending")
     return all(getattr(before, part) == getattr(after, part) for part in parts)
-
-
-class Compilations:
-    """Compiled tables by namespace: one for all that are equal, and one that did not change stays as it was."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Table, CompiledTable]] = {}
-
-    def of(self, tables: Mapping[str, Table]) -> dict[str, CompiledTable]:
-        """Return the compiled form of each table."""
-        fresh: dict[int, CompiledTable] = {}
-        for namespace, table in tables.items():
-            if id(table) not in fresh:
-                known = self._known.get(namespace)
-                same = known is not None and (known[0] is table or known[0] == table)
-                fresh[id(table)] = known[1] if known is not None and same else CompiledTable.of(table)
-        self._known = {namespace: (table, fresh[id(table)]) for namespace, table in tables.items()}
-        return {namespace: fresh[id(table)] for namespace, table in tables.items()}

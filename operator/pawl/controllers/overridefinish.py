@@ -27,8 +27,8 @@ from pawl.cluster.world import World
 from pawl.cluster.writers import restore_template
 from pawl.cluster.writers_fields import restore_fields
 from pawl.controllers.customfields import names_with_notes
+from pawl.controllers.frozentables import overrides_in
 from pawl.controllers.gatekeeping import GateKeeper
-from pawl.controllers.imagerules import overrides_in
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of

@@ -98,8 +98,8 @@ async def build(settings: Settings, gate_of: Callable[[Cluster], Gate] = no_gate
     owners.tally = Tally(metrics)
     store = PolicyStore(lane_of)
     overrides = OverrideStore(clustered=not settings.watch_namespaces)
-    override_queue = WorkQueue(QueueSettings(total=settings.override_workers, waited=metrics.waited, ran=metrics.ran))
     owners.queue = WorkQueue(_queue_settings(settings, store, metrics))
+    override_queue = WorkQueue(_override_settings(settings, metrics))
     owners.elector = Elector(cluster, Candidate(settings.namespace, LEASE, identity), settings.lease)
     owners.recorder = Recorder(cluster, RecorderSettings(instance=identity))
     network = NetworkPolicy(deny_loopback=settings.in_pod, plain_http_hosts=settings.plain_http_hosts)
@@ -147,6 +147,10 @@ def lane_of(image: str) -> str:
         return parse(image).host
     except UnparsableReference:
         return ""
+
+
+def _override_settings(settings: Settings, metrics: Metrics) -> QueueSettings:
+    return QueueSettings(total=settings.override_workers, waited=metrics.waited, ran=metrics.ran)
 
 
 def _queue_settings(settings: Settings, store: PolicyStore, metrics: Metrics) -> QueueSettings:
