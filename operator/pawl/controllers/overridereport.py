@@ -144,8 +144,8 @@ def _preflight(look: Look) -> Said:
         return Said(ConditionType.PREFLIGHT, "False", copies[0].reason, copies[0].message + _more(len(copies)))
     refused = by_override(look.standing.refused).get(label, [])
     if refused:
-        first = refused[0][1]
-        return Said(ConditionType.PREFLIGHT, "False", first.reason, first.message + _more(len(refused)))
+        first, images = refused[0][1], {needed.reference for needed, _ in refused}
+        return Said(ConditionType.PREFLIGHT, "False", first.reason, first.message + _more(len(images)))
     if look.override.spec.rollout.preflight is Preflight.SKIP:
         text = "spec.rollout.preflight is Skip: nobody has looked at the targets"
         return Said(ConditionType.PREFLIGHT, "True", Reason.PREFLIGHT_SKIPPED, text)

@@ -221,5 +221,6 @@ def _found(digest: str, platforms: dict[str, str], configs: dict[str, str]) -> _
 
 def _refused(wish: Wish, failure: Failure, again_in: float, note: str = "") -> Sighting:
     where = f" for {', '.join(sorted(wish.platforms)[:8])}" if wish.platforms else ""
-    message = one_line(f"{wish.reference}{where}: {failure.text}{note}", MESSAGE_BYTES)
+    said = failure.text.removeprefix(f"{wish.reference}: ")
+    message = one_line(f"{wish.reference}{where}: {said}{note}", MESSAGE_BYTES)
     return Sighting(wish.reference, False, failure.reason, message, again_in=again_in)
