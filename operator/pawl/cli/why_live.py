@@ -16,7 +16,7 @@ from pawl.api.imagepolicy import ImagePolicy
 from pawl.api.imagerules import TABLE_NAME
 from pawl.cli.status_live import Live, readable
 from pawl.cli.why_trace import Ground, Secrets, Traced, Written, secrets_of, trace_pod
-from pawl.cluster.index import controller_of
+from pawl.cluster.index_tables import controller_of
 from pawl.cluster.resources import CLUSTER_IMAGE_RULES, IMAGE_POLICIES, IMAGE_RULES, NAMESPACES, NODES, PODS
 from pawl.cluster.rows import RowReader
 from pawl.cluster.rows_workloads import WorkloadReader, decoders

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pawl.cluster.images import Images
-from pawl.cluster.index_tables import Family, Table
+from pawl.cluster.index_tables import Family, Table, controller_of
 from pawl.decide.objects import NamespaceRow, NodeRow, Owner, PodRow, WorkloadRow
 from pawl.decide.reference import Repository
 
@@ -22,6 +22,7 @@ MAX_DEPTH: Final = 8
 RESTARTABLE: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 """Kinds that can be the operator which made other objects."""
 REPLICA_SET: Final = "ReplicaSet"
+INDIRECT: Final = frozenset({"Deployment", "CronJob"})  # their Pods are made by what they make
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +75,25 @@ class Index:
 
     def pods_of(self, uid: str) -> Sequence[PodRow]:
         """Return the Pods whose root is this workload (or foreign owner); those of a CronJob belong to its Jobs."""
-        makers = [uid, *(each.uid for each in self._sets_of(uid))]
+        row = self._workloads.get(uid)
+        direct = () if row is not None and row.kind in INDIRECT else (uid,)
+        makers = [*direct, *(each.uid for each in self._sets_of(uid))]
         found = (self._pods.get(pod) for maker in makers for pod in self._pods_below.of(maker))
         return tuple(pod for pod in found if pod is not None)
 
     def root_of(self, pod: PodRow) -> WorkloadRow | Owner | None:
         """Return what keeps a Pod alive: its workload, an owner of a kind that is not watched, or None if it is bare.
 
-        Only the controller reference counts; the Deployment stands for its ReplicaSets, a Job for itself.
+        Only the controller reference counts; the Deployment stands for its ReplicaSets, a Job for itself. A Pod that
+        a Deployment controls directly was made by an operator in its own name: no rollout makes it anew.
         """
         owner = controller_of(pod.owners)
         if owner is None:
             return None
         replicas = self._sets.get(owner.uid)
         if replicas is None:
-            return self._workloads.get(owner.uid) or owner
+            row = self._workloads.get(owner.uid)
+            return owner if row is None or row.kind in INDIRECT else row
         above = controller_of(replicas.owners)
         return replicas if above is None else self._workloads.get(above.uid) or above
 
@@ -222,9 +227,8 @@ class Index:
         self._relate(old, row)
         self._images.move(row.uid, old.spec if old is not None else None, row.spec)
         self._bump(row.uid)
-        former = controller_of(old.owners) if old is not None and old.owners != row.owners else None
-        if former is not None:
-            self._touch(former.uid)
+        if old is not None and old.owners != row.owners:
+            self._touch_owner(old)
         return change_of(row, self._bump_owner(row), deleted=False)
 
     def _remove_workload(self, row: WorkloadRow) -> Change | None:
@@ -234,9 +238,7 @@ class Index:
         self._relate(old, None)
         self._images.move(old.uid, old.spec, None)
         self._touch(old.uid)
-        former = controller_of(old.owners)
-        if former is not None:
-            self._touch(former.uid)
+        self._touch_owner(old)
         return change_of(row, self._bump_owner(row), deleted=True)
 
     def _relate(self, old: WorkloadRow | None, new: WorkloadRow | None) -> None:
@@ -278,14 +280,13 @@ class Index:
         else:
             self._stamps.pop(uid, None)
 
+    def _touch_owner(self, row: WorkloadRow) -> None:
+        if (owner := controller_of(row.owners)) is not None:
+            self._touch(owner.uid)
+
     def _bump(self, uid: str) -> None:
         self._clock += 1
         self._stamps[uid] = self._clock
-
-
-def controller_of(owners: Sequence[Owner]) -> Owner | None:
-    """Return the owner that is the controller, or None."""
-    return next((owner for owner in owners if owner.controller), None)
 
 
 def change_of(row: Row, root_uid: str, *, deleted: bool) -> Change:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
-from pawl.decide.objects import PodRow, WorkloadRow
+from pawl.decide.objects import Owner, PodRow, WorkloadRow
 
 R = TypeVar("R", PodRow, WorkloadRow)
 
@@ -68,3 +68,8 @@ class Family:
         children.discard(child)
         if not children:
             del self._children[owner]
+
+
+def controller_of(owners: Sequence[Owner]) -> Owner | None:
+    """Return the owner that is the controller, or None."""
+    return next((owner for owner in owners if owner.controller), None)

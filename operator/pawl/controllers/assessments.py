@@ -26,7 +26,7 @@ from pawl.decide.verdicts import Evidence
 class _Kept:
     """`pods`: uids of all that belong to the row."""
 
-    stamp: int
+    stamp: int | str
     basis: object
     assessment: Assessment
     pods: tuple[str, ...]
@@ -68,7 +68,8 @@ class Assessments:
         return self._basis
 
     def _entry(self, row: WorkloadRow | PodRow, pods: tuple[PodRow, ...] | None, judge: Judge, basis: object) -> _Kept:
-        stamp = self._world.stamp(row.uid)
+        # A Pod's stamp is kept under its owner's uid, which many may share; its own version says the same for it.
+        stamp = row.version if isinstance(row, PodRow) else self._world.stamp(row.uid)
         known = self._kept.get(row.uid)
         if known is not None and known.stamp == stamp and known.basis is basis:
             return known
