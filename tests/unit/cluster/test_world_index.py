@@ -80,6 +80,15 @@ def test_roots_that_are_no_workload() -> None:
     assert index.root_of(pod("p", owner("rollout"))) == owner("cr", kind="Rollout")
 
 
+@pytest.mark.parametrize("kind", ["Deployment", "CronJob"])
+def test_a_pod_right_under_what_makes_no_pods_is_its_own_root(kind: str) -> None:
+    above = owner("d", kind=kind)
+    for rows in ((workload("d", kind=kind), pod("p", above)), (pod("p", above), workload("d", kind=kind))):
+        index = filled(*rows)
+        assert index.root_of(pod("p", above)) == above
+        assert index.pods_of("d") == ()
+
+
 def test_only_the_controller_counts_among_owners() -> None:
     index = filled(workload("a", kind="Job"), workload("b", kind="Job"))
     child = pod("p", owner("a", controller=False), owner("b"))
