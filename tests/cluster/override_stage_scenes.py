@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.api import Api, Json
-from tests.cluster.operators import Operator
+from tests.cluster.operators import Operator, good
 from tests.cluster.override_scene import PUBLIC, Scene
 from tests.cluster.override_stage import stage_of
 from tests.cluster.override_stage_specs import enforcement, override, rollout, rule
@@ -60,6 +60,13 @@ class RookScene(Scene):
         """What the operator says it wrote in this namespace: `Roll Deployment ns/web`."""
         lines = (line for line in self.pawl.lines("acted") if f" {self.stage.namespace}/" in line["object"])
         return [f"{one['action']} {one['object']}" for one in lines if action in one["action"] and target in str(one)]
+
+    def rewrites(self, image: str, container: str = "app") -> bool:
+        """Whether a Pod with this image, asked for as a dry run, comes back with another."""
+        spec = {"containers": [{"name": container, "image": image}]}
+        body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
+        answer = good(self.stage.api._send("POST", self.stage.path("pods"), body, params={"dryRun": "All"}))
+        return str(answer.body["spec"]["containers"][0]["image"]) != image
 
     def complete(self, name: str = JOB) -> bool:
         """Whether a Job has completed."""
