@@ -65,8 +65,7 @@ def pull_secret(name: str, host: str, annotations: dict[str, str] | None = None)
 
 def wish(scene: RookScene, vault: Stage, host: str = PUBLIC) -> Json:
     source = {"name": SHARED, "copyFrom": {"namespace": vault.namespace, "name": SHARED}}
-    fields = {"pullSecrets": [source], "enforcement": enforcement(), "rollout": rollout()}
-    return override(rule(host, scene.place), **fields)
+    return override(rule(host, scene.place), pullSecrets=[source], enforcement=enforcement(), rollout=rollout())
 
 
 def secrets_of(pod: Json) -> list[str]:
