@@ -96,14 +96,12 @@ def test_a_table_that_would_be_too_large_refuses_the_last_override(scene: Scene)
     scene.stage.apply(big("c"))
     said = scene.until("Accepted", "False/TableTooLarge", "c")
     assert scene.stage.namespace in said
-    for name in names[:2]:
-        scene.wait(
-            lambda name=name: scene.pod_images(name) == [f"mirror.example.com/only-{name}/web:v1"], "the others", name
-        )
+    follow = [[f"mirror.example.com/only-{name}/web:v1"] for name in names]
+    scene.wait(lambda: [scene.pod_images(name) for name in names[:2]] == follow[:2], "the others to go on")
     assert scene.pod_images("c") == [f"{PUBLIC}/only-c/web:v1"]
     good(scene.stage.delete("imageoverrides", "a"))
     scene.until("Accepted", "True", "c")
-    scene.wait(lambda: scene.pod_images("c") == ["mirror.example.com/only-c/web:v1"], "the last to follow", "c")
+    scene.wait(lambda: scene.pod_images("c") == follow[2], "the last to follow", "c")
 
 
 def rule_for(name: str) -> Json:

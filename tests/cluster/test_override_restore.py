@@ -161,8 +161,8 @@ def wide(scene: Scene, name: str) -> Json | None:
 def test_a_frozen_namespace_does_not_hold_the_end_up(team: tuple[Scene, Scene, str]) -> None:
     """One namespace answers 403: the other is restored, and the override is gone when restoreTimeout has passed."""
     one, two, name = team
+    wait_for(lambda: all(scene.pod_images("web") == [scene.target()] for scene in (one, two)), what="the rollout")
     for scene in (one, two):
-        wait_for(lambda scene=scene: scene.pod_images("web") == [scene.target()], what="the rollout")
         assert scene.stage.image("deployments", "web") == scene.target()
     with frozen(one.stage, "web"):
         good(one.stage.api.delete(f"{POLICIES}/clusterimageoverrides/{name}"))

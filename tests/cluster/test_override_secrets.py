@@ -158,7 +158,7 @@ def test_pods_that_wait_since_before_the_secret_are_revived_once(scene: Scene) -
     old = {pod["metadata"]["uid"] for pod in scene.stage.pods("web")}
     alone = scene.stage.read("pods", "alone")["metadata"]["uid"]
     Shop(scene.stage.api, scene.stage.namespace, scene.pawl).pull_secret("regcred", "mirror.invalid", "robot", PASSWORD)
-    wish = {"enforcement": enforcement(), "rollout": rollout(preflight="Skip", progressDeadline="10s")}
+    wish: Json = {"enforcement": enforcement(), "rollout": rollout(preflight="Skip", progressDeadline="10s")}
     with scene.stage.recording() as recorder:
         own = rule("mirror.invalid", "mirror.invalid")
         scene.stage.apply(override(own, pullSecrets=[{"name": "regcred"}], **wish))
