@@ -32,6 +32,7 @@ from pawl.cluster.resources import (
     PODS,
     SERVICE_ACCOUNTS,
 )
+from pawl.decide.rulebook_pages import hosts_of
 from pawl.decide.tables import CompiledTable
 
 RATE = 100
@@ -46,6 +47,8 @@ TABLE = Table.model_validate(
             "quay.io/rook": [{"to": "r.corp:5000/rook", "override": "o", "rule": 1}],
         },
         "secrets": {"r.corp:5000": [{"names": ["regcred"]}]},
+        "hosts": hosts_of(("docker.io", "quay.io/rook")),
+        "gives": ["regcred"],
     }
 )
 IMAGES = ("nginx:1.27", "quay.io/rook/ceph:v1.16.4", "docker.io/library/busybox")

@@ -112,7 +112,7 @@ def has_work(shape: Shape) -> str:
     texts = [f'{shape.spec}.?{group}.orValue([]).map(c, c.?image.orValue(""))' for group in groups]
     volumes = f'{shape.spec}.?volumes.orValue([]).map(v, v.?image.?reference.orValue(""))'
     host = f's.matches(r\'{HAS_HOST}\') ? s.split("/", 2)[0].lowerAscii() : "docker.io"'
-    known = f'"*" in params.spec.hosts || ({" + ".join([*texts, volumes])}).exists(s, s.size() <= {MAX_TEXT}'
+    known = f'"*" in params.spec.hosts || ({" + ".join([*texts, volumes])}).exists(s, s != "" && s.size() <= {MAX_TEXT}'
     hosts = f"{known} && ({host}) in params.spec.hosts)"
     if shape.layer == "templates":
         return f"!has(params.spec.hosts) || {hosts}"
