@@ -144,6 +144,7 @@ class ImageOverrideController:
             self._parts.fights.contests(override),
             refused,
             len(gathered.namespaces),
+            self._parts.actor.unmade(gathered.namespaces),
         )
         self._parts.metrics.gate(look.gate)
         self._parts.metrics.looked(key_of(override), decision.counts, decision.spotted, len(look.contests))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
@@ -79,6 +79,10 @@ class Actor:
         self._clock = clock
         self._metrics = metrics or unmeasured()
         self._acted: dict[str, tuple[frozenset[str], float]] = {}
+
+    def unmade(self, namespaces: Iterable[str]) -> tuple[str, ...]:
+        """Return a sentence for each Job in these namespaces that Pawl deleted and did not make again yet."""
+        return self._saved.unmade(namespaces)
 
     def under_way(self, uids: Sequence[str]) -> bool:
         """Whether the watch has yet to show a write of ours to one of these workloads or Pods."""

@@ -29,7 +29,10 @@ MAX_RESOLVED = 200
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at an override and what came of it. `refused`: what the API server refused, in sentences."""
+    """One look at an override and what came of it. `refused`: what the API server refused, in sentences.
+
+    `unmade`: Jobs that are deleted and not there anew.
+    """
 
     override: Override
     standing: Standing
@@ -38,6 +41,7 @@ class Look:
     contests: Sequence[Contest] = ()
     refused: tuple[str, ...] = ()
     namespaces: int = 0
+    unmade: tuple[str, ...] = ()
 
 
 class OverrideReporter:
@@ -90,9 +94,7 @@ def status_of(look: Look, now: float) -> OverrideStatus:
     """Return the status that a look leads to; equal facts give an equal status."""
     override, decision = look.override, look.decision
     before = override.status
-    story = Story(
-        override.metadata.generation, tuple(_said(look)), decision, working=_first(look.refused, Reason.REFUSED)
-    )
+    story = Story(override.metadata.generation, tuple(_said(look)), decision, working=_working(look))
     return OverrideStatus(
         observed_generation=override.metadata.generation,
         last_handled_reconcile_at=requested_at(override) or before.last_handled_reconcile_at,
@@ -107,8 +109,11 @@ def status_of(look: Look, now: float) -> OverrideStatus:
     )
 
 
-def _first(sentences: tuple[str, ...], reason: Reason) -> tuple[str, str] | None:
-    return (reason, sentences[0]) if sentences else None
+def _working(look: Look) -> tuple[str, str] | None:
+    """Say what is tried again, from outside the rollout: nothing is Ready while it lasts."""
+    if look.refused:
+        return Reason.REFUSED, look.refused[0]
+    return (Reason.PROGRESSING, look.unmade[0]) if look.unmade else None
 
 
 def _said(look: Look) -> Iterable[Said]:

@@ -34,12 +34,18 @@ class SavedJobs:
         self._cluster = cluster
         self._guard = guard
         self._due: set[str] = set()
+        self._unmade: dict[tuple[str, str], str] = {}
         self._told = asyncio.Event()
 
     def look(self, namespaces: Iterable[str]) -> None:
         """Look in these namespaces: a Job was saved there, or may have been before a crash."""
         self._due.update(namespaces)
         self._told.set()
+
+    def unmade(self, namespaces: Iterable[str]) -> tuple[str, ...]:
+        """Return a sentence for each Job in these namespaces that is deleted and not there anew."""
+        places = frozenset(namespaces)
+        return tuple(text for (namespace, _), text in sorted(self._unmade.items()) if namespace in places)
 
     async def run(self) -> None:
         """Make saved Jobs again until cancelled."""
@@ -70,11 +76,16 @@ class SavedJobs:
 
     async def _one(self, saved: SavedJob) -> bool:
         self._guard()
+        name = (saved.namespace, saved.name)
+        self._unmade[name] = f"Job {saved.namespace}/{saved.name} was deleted and is to be made again"
         try:
             outcome = await recreate_job(self._cluster, saved)
         except ClusterError as error:
+            self._unmade[name] = f"Job {saved.namespace}/{saved.name} cannot be made again: {error}"
             log.warning("saved Job not made again", job=f"{saved.namespace}/{saved.name}", error=str(error))
             self._later(saved.namespace, error)
             return False
         log.info("saved Job", job=f"{saved.namespace}/{saved.name}", outcome=outcome)
+        if outcome != "waiting":
+            del self._unmade[name]
         return outcome == "waiting"

@@ -36,7 +36,7 @@ from pawl.controllers.sightings import Sighting, Wish
 from pawl.controllers.standing import Board, Standing
 from pawl.controllers.store import PolicyStore
 from pawl.controllers.targets import Targets
-from pawl.decide.objects import FINALIZER, ImageAt, NamespaceRow, NodeRow, PodRow, PodSpec, WorkloadRow
+from pawl.decide.objects import FINALIZER, ImageAt, NamespaceRow, NodeRow, Owner, PodRow, PodSpec, WorkloadRow
 
 PAWL = "/apis/pawl.dev/v1alpha1"
 FORBIDDEN = status(403, "Forbidden", "you may not")
@@ -92,6 +92,14 @@ def workload(name: str, image: str, namespace: str = "shop", version: str = "1",
 
 def pod(name: str, image: str, namespace: str = "shop", version: str = "1", **more: Any) -> PodRow:
     return PodRow(namespace, name, f"uid-{name}", version, pod_spec(image), **more)
+
+
+def replicas(deployment: str, namespace: str = "shop") -> tuple[WorkloadRow, Owner]:
+    """The ReplicaSet of a Deployment, and the reference that its Pods carry."""
+    above = Owner("apps/v1", "Deployment", deployment, f"uid-{deployment}", controller=True)
+    name = f"{deployment}-rs"
+    row = workload(name, "", namespace, kind="ReplicaSet", spec=PodSpec(), owners=(above,))
+    return row, Owner("apps/v1", "ReplicaSet", name, row.uid, controller=True)
 
 
 class StillWorld(World):
@@ -195,7 +203,7 @@ class Stage:
     def again(self) -> Stage:
         """Begin a new term: nothing is remembered, rows and overrides are read anew."""
         fresh = Stage(*(row.name for row in self.world.namespaces()), api=self.api)
-        for row in self.world.workloads():
+        for row in (*self.world.workloads(), *self.world.rows_of("ReplicaSet")):
             fresh.world.put(row)
         for made in self.world.pods():
             fresh.world.put(made)

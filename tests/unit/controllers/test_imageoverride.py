@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.cluster.memory_api import status
-from tests.unit.controllers.override_doubles import DOWN, FORBIDDEN, PAWL, Gate, Stage, body, current, pod, workload
+from tests.unit.controllers.override_doubles import (
+    DOWN,
+    FORBIDDEN,
+    PAWL,
+    Gate,
+    Stage,
+    body,
+    current,
+    pod,
+    replicas,
+    workload,
+)
 from tests.unit.controllers.override_whole import Whole
 
 from pawl.api.errors import ApiUnavailable
@@ -18,7 +29,7 @@ from pawl.api.reasons import Reason
 from pawl.controllers.imageoverride import SOON
 from pawl.controllers.imagerules import RULES
 from pawl.controllers.overridestore import key_of
-from pawl.decide.objects import FINALIZER, Owner
+from pawl.decide.objects import FINALIZER
 
 SOURCE, TARGET = "docker.io/rook/ceph:1", "r.corp/rook/ceph:1"
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/web"
@@ -33,7 +44,8 @@ class Shop:
         meta = {"name": "web", "uid": "uid-web"}
         self.stage.api.put(DEPLOYMENT, {"metadata": meta, "spec": {"template": {}}})
         self.stage.world.put(workload("web", SOURCE, version=self.version, wanted=1, updated=1, ready=1, total=1))
-        owner = Owner("apps/v1", "Deployment", "web", "uid-web", controller=True)
+        replica_set, owner = replicas("web")
+        self.stage.world.put(replica_set)
         self.stage.world.put(pod("web-1", SOURCE, owners=(owner,), node="n1", created=1.0))
         self.override = self.stage.put(body(**spec))
 

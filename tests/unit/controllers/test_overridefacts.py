@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.unit.controllers.override_doubles import FORBIDDEN, PAWL, Gate, Stage, body, pod, workload
+from tests.unit.controllers.override_doubles import FORBIDDEN, PAWL, Gate, Stage, body, pod, replicas, workload
 from tests.unit.controllers.override_whole import Whole
 
 from pawl.api.imagerules import Table
@@ -101,7 +101,9 @@ async def test_parents_are_those_above_and_those_that_are_named() -> None:
     gathering.stage.world.put(workload("operator", "docker.io/x:1", "b"))
     above = Owner("apps/v1", "Deployment", "web-a", "uid-web-a", controller=True)
     gathering.stage.world.put(workload("child", IMAGE, "a", owners=(above,)))
-    gathering.stage.world.put(pod("web-a-1", IMAGE, "a", owners=(above,)))
+    replica_set, owner = replicas("web-a", "a")
+    gathering.stage.world.put(replica_set)
+    gathering.stage.world.put(pod("web-a-1", IMAGE, "a", owners=(owner,)))
     facts = (await gathering.gather()).facts
     assert [row.name for row in facts.explicit] == ["operator"]
     assert {uid: [row.name for row in rows] for uid, rows in facts.parents.items()} == {"uid-child": ["web-a"]}

@@ -6,7 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from tests.unit.controllers.override_doubles import Registry, Stage, body, digest, pod, pod_spec, rule, workload
+from tests.unit.controllers.override_doubles import (
+    Registry,
+    Stage,
+    body,
+    digest,
+    pod,
+    pod_spec,
+    replicas,
+    rule,
+    workload,
+)
 
 from pawl.api.reasons import Reason
 from pawl.cluster.ruletables import CLUSTER
@@ -20,7 +30,7 @@ from pawl.decide.tables import CompiledTable
 from pawl.decide.targets import Needed, Refusal
 
 IMAGE, TARGET = "docker.io/rook/ceph:1", "r.corp/rook/ceph:1"
-OWNER = Owner("apps/v1", "Deployment", "web", "uid-web", controller=True)
+REPLICAS, OWNER = replicas("web")
 FOREIGN = Owner("cnpg.io/v1", "Cluster", "db", "uid-db", controller=True)
 PULL = pod_spec(IMAGE, labels=(("pawl.dev/prepull", "true"),))
 
@@ -65,7 +75,7 @@ def test_what_needs_its_targets(*, row: WorkloadRow | PodRow, wanted: bool) -> N
 
 
 def test_a_template_speaks_for_its_pods() -> None:
-    ground = Ground().put(workload("web", "docker.io/x:1")).put(pod("web-1", IMAGE, owners=(OWNER,)))
+    ground = Ground().put(workload("web", "docker.io/x:1")).put(REPLICAS).put(pod("web-1", IMAGE, owners=(OWNER,)))
     assert ground.needed() == set()
 
 
