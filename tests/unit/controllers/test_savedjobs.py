@@ -108,3 +108,18 @@ async def test_without_the_lease_nothing_is_made_and_the_work_ends() -> None:
         with pytest.raises(LeaseLost):
             await asyncio.wait_for(asyncio.shield(task), 5)
     assert made(stage) == []
+
+
+async def test_a_job_that_cannot_be_made_is_told_until_it_is_there() -> None:
+    stage = Stage("shop", "other")
+    await saved(stage)
+    stage.faults[("create", JOBS.format("shop"))] = FORBIDDEN
+    async with working(stage) as (jobs, _):
+        assert jobs.unmade(["shop"]) == ()
+        jobs.look(["shop"])
+        await until(lambda: "cannot be made again" in "".join(jobs.unmade(["shop"])))
+        assert jobs.unmade(["other"]) == ()
+        stage.faults.clear()
+        jobs.look(["shop"])
+        await until(lambda: made(stage) == ["shop"])
+        await until(lambda: jobs.unmade(["shop"]) == ())
