@@ -45,7 +45,6 @@ _RULES: Final = {
     Reason.POLICY_WITHOUT_SELECTION: "The ImagePolicy of `target.policyRef` has chosen nothing; the rule is inactive.",
     Reason.NAMESPACE_MISSING: "A ClusterImageOverride names a policy or an operator without its namespace.",
     Reason.TABLE_TOO_LARGE: "The rules of all overrides do not fit into one table; use fewer or broader ones.",
-    Reason.UNPARSABLE_IMAGE: "An image cannot be parsed as a reference; it is left alone.",
     Reason.RESULT_TOO_LONG: "An image would have more than 255 characters after rewriting; it is left alone.",
 }
 
@@ -76,25 +75,21 @@ _PREFLIGHT: Final = {
     Reason.RATE_LIMITED: "429, or 503 with Retry-After; the host is asked again after that.",
     Reason.BAD_ANSWER: "The answer breaks the protocol; it is not used.",
     Reason.TOO_LARGE: "The answer is beyond its bound; it is not used.",
-    Reason.TAG_MOVED: "A target's tag has another digest now; the pinned one holds for this generation.",
     Reason.PREPULLING: "The new images are being pulled onto the nodes.",
     Reason.PREPULL_FAILED: "A node could not pull a new image; nothing rolls, the message names the node.",
 }
 
 _GATE: Final = {
-    Reason.GATE_READY: "A probe Pod came back rewritten.",
     Reason.GATE_MISSING: "Nothing rewrites Pods; apply what `pawl gate` prints.",
     Reason.GATE_NOT_REWRITING: "A probe Pod came back as it was; nothing is rolled until the gate rewrites.",
 }
 
 _ROLLOUT: Final = {
-    Reason.PLANNED: "The plan stands in `status.plan`.",
     Reason.APPROVAL_REQUIRED: "The plan waits; put its hash into `spec.rollout.approvedPlan`.",
     Reason.WINDOW_CLOSED: "`spec.rollout.window` is closed; the message says when it opens.",
     Reason.PAUSED: "`spec.rollout.paused` is set; what was begun is watched to its end.",
     Reason.ADMISSION_ONLY: "`spec.rollout.mode` is AdmissionOnly; what runs already is reported, not rolled.",
     Reason.ROLLING_OUT: "Workloads are being rolled, see `status.batch`.",
-    Reason.PARENT_RESTARTED: "An operator was restarted and gets time to make its workloads anew.",
     Reason.SETTLING: "A restarted operator is ready; its workloads are left alone until `settle` has passed.",
     Reason.BATCH_NOT_VERIFIED: "The batch before is not verified; the next one waits for it.",
     Reason.PROGRESS_DEADLINE_EXCEEDED: "A workload was not verified in `progressDeadline`; the rollout stopped.",
@@ -109,7 +104,6 @@ _LEFT_ALONE: Final = {
     Reason.JOB_RUNNING: "The Job has started with the old image; it is left to finish.",
     Reason.HOOK: "The Job is a hook of Helm or Argo CD; it is never made anew.",
     Reason.BARE_POD: "The Pod belongs to no controller; delete and make it anew yourself.",
-    Reason.EVICTION_REFUSED: "A PodDisruptionBudget does not allow the eviction now; it is tried again.",
     Reason.OWNED_BY_OTHER: "The workload belongs to an operator that makes it; that one is asked first.",
 }
 
@@ -123,8 +117,6 @@ _RUNS: Final = {
     Reason.NOT_STARTED: "A container has not started yet, so it says no imageID.",
     Reason.NODE_NOT_READY: "The node does not answer; what it says of its Pods is old.",
     Reason.POD_STUCK: "A Pod does not become ready; the message has the kubelet's word for it.",
-    Reason.PULL_FAILED: "The node cannot pull the image; the message has the kubelet's word for it.",
-    Reason.NOT_PULLABLE: "The image may never be pulled here: another platform, or imagePullPolicy Never.",
 }
 
 _FIGHTS: Final = {

@@ -104,7 +104,6 @@ class Reason(StrEnum):
     NAMESPACE_MISSING = "NamespaceMissing"
     TABLE_TOO_LARGE = "TableTooLarge"
     STALE_TARGET = "StaleTarget"
-    UNPARSABLE_IMAGE = "UnparsableImage"
     RESULT_TOO_LONG = "ResultTooLong"
     # of an override, Secrets
     COPY_NOT_ALLOWED = "CopyNotAllowed"
@@ -117,20 +116,16 @@ class Reason(StrEnum):
     PREFLIGHT_SKIPPED = "PreflightSkipped"
     IMAGE_MISSING = "ImageMissing"
     PLATFORM_MISMATCH = "PlatformMismatch"
-    TAG_MOVED = "TagMoved"
     PREPULLING = "Prepulling"
     PREPULL_FAILED = "PrepullFailed"
     # of an override, the gate
-    GATE_READY = "GateReady"
     GATE_MISSING = "GateMissing"
     GATE_NOT_REWRITING = "GateNotRewriting"
     # of an override, the rollout
-    PLANNED = "Planned"
     WINDOW_CLOSED = "WindowClosed"
     PAUSED = "Paused"
     ROLLING_OUT = "RollingOut"
     SETTLING = "Settling"
-    PARENT_RESTARTED = "ParentRestarted"
     BATCH_NOT_VERIFIED = "BatchNotVerified"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     ROLLED_OUT = "RolledOut"
@@ -145,7 +140,6 @@ class Reason(StrEnum):
     JOB_RUNNING = "JobRunning"
     HOOK = "Hook"
     BARE_POD = "BarePod"
-    EVICTION_REFUSED = "EvictionRefused"
     OWNED_BY_OTHER = "OwnedByOther"
     # of an override, what runs
     VERIFIED = "Verified"
@@ -156,8 +150,6 @@ class Reason(StrEnum):
     NOT_STARTED = "NotStarted"
     NODE_NOT_READY = "NodeNotReady"
     POD_STUCK = "PodStuck"
-    PULL_FAILED = "PullFailed"
-    NOT_PULLABLE = "NotPullable"
     # of an override, fights
     FIELD_REVERTED = "FieldReverted"
     POD_CHURN = "PodChurn"

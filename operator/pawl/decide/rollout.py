@@ -126,7 +126,7 @@ class Gate(msgspec.Struct, frozen=True):
 
     in_force: bool
     since: float = 0.0
-    reason: str = "GateReady"
+    reason: str = ""
     message: str = ""
 
 
