@@ -24,7 +24,7 @@ OVERRIDE_CONDITIONS: Final[Mapping[ConditionType, str]] = MappingProxyType(
         ConditionType.ROLLED_OUT: "Every workload that can be rolled has the images that the rules say.",
         ConditionType.VERIFIED: "Every live Pod is proved by its imageID to run what the rules say.",
         ConditionType.CONTESTED: "Somebody else keeps reverting; Pawl stepped back, see `status.contests`.",
-        ConditionType.PAUSED: "Nothing new is begun: paused, out of the window, or a plan waits for approval.",
+        ConditionType.PAUSED: "Nothing new is begun: `spec.suspend` or `spec.rollout.paused` is set.",
     }
 )
 
