@@ -130,7 +130,7 @@ async def test_a_missing_crd_is_waited_for(tmp_path: Path) -> None:
             assert told["fix"] == "pawl crds | kubectl apply -f -"
             assert operator.get("healthz").status_code == 200
             assert operator.get("readyz").status_code == 503
-            assert "is the CRD installed and readable?" in operator.get("readyz").text
+            assert "are the CRDs installed and readable?" in operator.get("readyz").text
             await _installed_and_working(api, operator)
         finally:
             operator.close()

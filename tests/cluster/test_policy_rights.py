@@ -94,3 +94,23 @@ async def test_a_missing_right_to_list_policies_keeps_it_unready(
         assert operator.get("readyz").status_code == 503
     finally:
         operator.close()
+
+
+async def test_policies_go_on_where_overrides_may_not_be_read_and_their_tables_stay(
+    cluster: Cluster, api: Api, namespace: str, tmp_path: Path
+) -> None:
+    granted = [rules(*ALL, resources=("imagepolicies", "imagepolicies/status", "imagerules", "configmaps", "pods"))]
+    granted.append(rules(*ALL, resources=("leases", "events")))
+    path = await kubeconfig_of(cluster, namespace, "poor", tmp_path, granted)
+    entry = {"to": "registry.example.com/hub", "override": f"{namespace}/mirror", "rule": 0}
+    table = f"apis/pawl.dev/v1alpha1/namespaces/{namespace}/imagerules"
+    body = {"apiVersion": "pawl.dev/v1alpha1", "kind": "ImageRules", "metadata": {"name": "pawl"}}
+    assert api.post(table, body | {"spec": {"rules": {"docker.io/x": [entry]}}}).ok
+    async with FakeRegistry() as registry:
+        registry.push("shop/web", "v1.0.0")
+        with operator_of(path, tmp_path, "--watch-namespaces", namespace, namespace=namespace) as operator:
+            shop = Shop(api, namespace, operator)
+            shop.create(spec(registry.host))
+            assert (await shop.tag("v1.0.0"))["digest"]
+            assert "the verb 'list' on 'imageoverrides'" in operator.wait_log("left out")["error"]
+    assert list(api.get(f"{table}/pawl").body["spec"]["rules"]) == ["docker.io/x"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,6 +18,7 @@ import structlog
 from pawl.api.errors import ClusterError, Forbidden, NotFound
 from pawl.controllers.health import HealthServer, flag_check, lag_check
 from pawl.controllers.replica import Replica
+from pawl.controllers.resync import Resync
 from pawl.controllers.tasks import run_until
 from pawl.controllers.term import Term
 
@@ -31,6 +33,7 @@ class Operator:
 
     def __init__(self, replica: Replica) -> None:
         self._replica = replica
+        self._resyncs = list(replica.resyncs)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set. Raises LeaseLost, or what ended a part that must not end."""
@@ -59,7 +62,7 @@ class Operator:
 
     async def _work(self, stop: asyncio.Event) -> None:
         """Watch, and lead when it is our turn. The watch ends last: ending, kopf cancels every task younger than it."""
-        await self._crd_is_served()
+        await self._crds_are_served()
         watching, unwatch = asyncio.Event(), asyncio.Event()
         watch = asyncio.create_task(self._replica.watch.run(watching, unwatch))
         try:
@@ -72,36 +75,61 @@ class Operator:
 
     async def _lead(self, stop: asyncio.Event, watch: asyncio.Task[None]) -> None:
         replica = self._replica
-        resyncs = (resync.run(replica.settings.resync) for resync in replica.resyncs)
+        resyncs = (resync.run(replica.settings.resync) for resync in self._resyncs)
         await run_until(stop, replica.elector.run(self._term), *resyncs, self._sync(), _must_not_end(watch))
 
     def _watch_lives(self) -> bool:
-        return not any(resync.watch_is_dead for resync in self._replica.resyncs)
+        return not any(resync.watch_is_dead for resync in self._resyncs)
 
     async def _term(self, number: int) -> None:
         await Term(self._replica, number).run()
 
     async def _sync(self) -> None:
         """Wait until the stores have every object that exists; then this replica is ready."""
-        await asyncio.gather(*(resync.until_complete() for resync in self._replica.resyncs))
+        await asyncio.gather(*(resync.until_complete() for resync in self._resyncs))
         self._replica.complete.set()
         log.info("ready", policies=len(self._replica.store))
 
-    async def _crd_is_served(self) -> None:
-        """Wait for the CRD and the right to list it; say every ten seconds what is missing."""
-        while True:
-            try:
-                for resync in self._replica.resyncs:
-                    await resync.probe()
-            except NotFound as error:
-                log.warning("CRD missing", error=str(error), fix="pawl crds | kubectl apply -f -")
-            except Forbidden as error:
-                log.warning("right missing", error=str(error))
-            except ClusterError as error:
-                log.warning("API server does not answer", error=str(error))
-            else:
-                return
+    async def _crds_are_served(self) -> None:
+        """Wait until policies can be listed, saying every ten seconds what is missing; go on without overrides."""
+        policies, *others = self._resyncs
+        while (missing := await _missing(policies)) is not None:
+            log.warning(missing.what, error=missing.error, fix="pawl crds | kubectl apply -f -")
             await asyncio.sleep(PATIENCE)
+        for resync in others:
+            await self._or_leave_out(resync)
+
+    async def _or_leave_out(self, resync: Resync) -> None:
+        """Leave a kind out that is not served or may not be read; an API server that is away says nothing of it."""
+        while (missing := await _missing(resync)) is not None and missing.transient:
+            log.warning(missing.what, error=missing.error)
+            await asyncio.sleep(PATIENCE)
+        if missing is not None:
+            fix = "apply CRDs and rights, then restart this replica; no override is worked on until then"
+            log.warning("left out", kind=resync.kind, reason=missing.what, error=missing.error, fix=fix)
+            self._resyncs.remove(resync)
+            self._replica.watch.leave_out(resync.kind)
+            self._replica.overrides.blind = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    what: str
+    error: str
+    transient: bool = False
+
+
+async def _missing(resync: Resync) -> _Missing | None:
+    """Say what keeps a kind from being listed, None if it can be."""
+    try:
+        await resync.probe()
+    except NotFound as error:
+        return _Missing("CRD missing", str(error))
+    except Forbidden as error:
+        return _Missing("right missing", str(error))
+    except ClusterError as error:
+        return _Missing("API server does not answer", str(error), transient=True)
+    return None
 
 
 async def _must_not_end(watch: asyncio.Task[None]) -> None:

@@ -26,6 +26,8 @@ class OverrideStore:
         if clustered:
             self._stores[CLUSTERED] = ObjectStore(CLUSTERED, CLUSTER_IMAGE_OVERRIDES)
         self._parsed: dict[Key, tuple[int, Override | Stalled]] = {}
+        self.blind = False
+        """Whether a kind cannot be read: what is not seen must not be taken for gone."""
 
     def __iter__(self) -> Iterator[Key]:
         return (key for store in self._stores.values() for key in store)

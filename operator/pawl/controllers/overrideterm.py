@@ -81,6 +81,8 @@ class OverrideTerm:
     async def run(self) -> None:
         """Work until cancelled."""
         replica = self._replica
+        if replica.overrides.blind:
+            return
         await self._until_needed()
         log.info("overrides are worked on", overrides=len(tuple(replica.overrides)))
         replica.overrides.listen(self._wakes.override)

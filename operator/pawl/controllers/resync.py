@@ -42,6 +42,11 @@ class Resync:
         self._bad_rounds = 0
 
     @property
+    def kind(self) -> str:
+        """The kind that is compared."""
+        return self._store.kind
+
+    @property
     def watch_is_dead(self) -> bool:
         """Whether the watch missed events in two rounds running."""
         return self._bad_rounds > 1

@@ -39,6 +39,10 @@ class Watch:
         self._namespaces = tuple(namespaces)
         self._started_at = 0.0
 
+    def leave_out(self, kind: str) -> None:
+        """Watch all but this kind: it is not served, or may not be read. Before `run`."""
+        self._stores = tuple(store for store in self._stores if store.kind != kind)
+
     async def run(self, ready: asyncio.Event, stop: asyncio.Event) -> None:
         """Watch until `stop` is set; `ready` is set when the streams are being opened."""
         self._started_at = asyncio.get_running_loop().time()
