@@ -247,8 +247,8 @@ def test_a_look_at_registries_holds_back_what_is_not_there(scene: Scene) -> None
 def test_a_pod_from_template_to_node(scene: Scene) -> None:
     scene.override()
     scene.override("wide", rules=[{"source": "docker.io", "target": {"repository": "mirror.corp"}}])
+    name = scene.made_by("web-1", app=OLD, side="nginx:1")  # before the table: the cluster may have a gate by now
     scene.table()
-    name = scene.made_by("web-1", app=OLD, side="nginx:1")
     place = {"op": "replace", "path": "/spec/containers/0/image", "value": NEW}
     assert scene.api.json_patch(path_of("Pod", scene.namespace, name), place).ok
     scene.report(name, A, {"app": NEW, "side": "nginx:1"})
@@ -276,8 +276,8 @@ def test_a_digest_that_only_the_registry_can_prove(scene: Scene) -> None:
 
 def test_pull_secrets_that_a_pod_lacks(scene: Scene) -> None:
     scene.override(pullSecrets=[{"name": "regcred"}])
-    scene.table()
     scene.pod("web", A, app=OLD)
+    scene.table()
     found = scene.document("why", "web")
     assert found["pullSecrets"] == {"added": [], "missing": ["regcred"]}
     assert "missing: regcred" in scene.pawl("why", "web").out
