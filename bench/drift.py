@@ -68,7 +68,7 @@ async def _measure(where: Place, out: Path) -> list[Row]:
         Row("image changed by hand to template right again: p50", statistics.median(lags), "s"),
         Row("  p99", statistics.quantiles(lags, n=100)[98], "s", 1),
         Row("  the longest", max(lags), "s"),
-        Row("  writes an edit that were stored", stored / HANDS, "", 1),
+        Row("  versions an edit that change what Pawl holds: the edit, its repair", stored / HANDS, "", 2),
         Row("  applies an edit, those included that came upon a newer version", made["APPLY deployments"] / HANDS, ""),
         Row("  operator CPU an edit", cpu / HANDS, "s"),
         Row(f"{SOURCES} edits that write a source: stored so, past the gate", passed, "", 0),
