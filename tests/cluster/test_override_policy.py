@@ -6,6 +6,7 @@ Neighbours: `test_policy_*` for selections themselves. Not here: policies withou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -196,5 +197,8 @@ def restore(policed: Policed, backup: Json) -> None:
     """Delete the policy and make it anew with the status that it had then, as Velero does."""
     stage = policed.scene.stage
     policed.shop.delete()
+    # Times have seconds only: what was selected in the second of the creation could be a policy's own first choice.
+    taken = datetime.fromisoformat(backup["status"]["selection"]["selectedAt"])
+    policed.scene.wait(lambda: datetime.now(UTC) > taken + timedelta(seconds=1), "the backup to be of another second")
     good(stage.api.post(stage.path("imagepolicies"), manifest("web", backup["spec"])))
     stage.api.merge(f"{stage.path('imagepolicies', 'web')}/status", {"status": backup["status"]})
