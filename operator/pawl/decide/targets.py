@@ -7,7 +7,7 @@ Not here: asking.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -108,8 +108,3 @@ def by_override(refused: Mapping[Needed, Refusal]) -> dict[str, list[tuple[Neede
     for needed, refusal in sorted(refused.items(), key=lambda item: (item[0].reference, item[0].namespace)):
         found.setdefault(needed.override, []).append((needed, refusal))
     return found
-
-
-def overrides_of(wanted: Iterable[Needed]) -> frozenset[str]:
-    """Return the overrides that need any of these targets."""
-    return frozenset(needed.override for needed in wanted)

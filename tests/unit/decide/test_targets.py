@@ -21,7 +21,6 @@ from pawl.decide.targets import (
     by_override,
     held_back,
     needed_by,
-    overrides_of,
 )
 
 AMD = frozenset({"linux/amd64"})
@@ -135,4 +134,3 @@ def test_refusals_are_sorted_by_override_in_a_fixed_order() -> None:
         "o": ["a/x", "b/x"],
         "p": ["c/x"],
     }
-    assert overrides_of([first, other]) == {"o", "p"}
