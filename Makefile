@@ -7,7 +7,7 @@ setup:      ; @$(PYTHON) scripts/bootstrap.py
 binaries: setup ; @$(PY) -m pawl sandbox build
 demo: binaries ; @$(PY) -m pawl demo $(ARGS)
 test: binaries ; $(PY) -m pytest $(ARGS)
-test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults" $(ARGS)
+test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults and not node" $(ARGS)
 bench: binaries ; $(PY) -m bench $(ARGS)
 crds: setup ; $(PY) -m pawl.cli.generate
 format: setup ; .venv/bin/ruff format . && .venv/bin/ruff check --fix .
