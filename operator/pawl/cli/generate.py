@@ -1,9 +1,10 @@
 """Writes the generated files of the repository, or checks that they are what the models say.
 
-    python -m pawl.cli.generate            write crds/, schemas/ and docs/reference/
+    python -m pawl.cli.generate            write crds/, schemas/, docs/reference/ and the chart's rights
     python -m pawl.cli.generate --check    write nothing; exit 1 and name the files that are stale
 
-Neighbours: `api.documents` makes the content. A tool for those who work on Pawl: it is no part of the `pawl` command.
+Neighbours: `api.documents` and `cluster.rights_docs` make the content. A tool for those who work on Pawl: it is no part
+of the `pawl` command.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 
 from pawl.api.documents import COMMENT, GENERATED, documents
+from pawl.cluster import rights_docs
 
 ROOT = Path(__file__).parents[3]
 COMMAND = "python -m pawl.cli.generate"
@@ -24,8 +26,8 @@ COMMAND = "python -m pawl.cli.generate"
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file is stale.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=ROOT, help="Root of the repository.")
 def main(*, check: bool, root: Path) -> None:
-    """Write the CRDs, the JSON Schemas and the reference pages, or check them."""
-    made = documents()
+    """Write the CRDs, the JSON Schemas, the reference pages and the rules of RBAC, or check them."""
+    made = documents() | rights_docs.documents()
     stale, extra = stale_files(root, made), left_over(root, made)
     if not check:
         for path in stale:
