@@ -41,7 +41,7 @@ class Foreign:
 
     Attributes:
         puller: the Pod, whose keys are used.
-        repository: the one that it should come from, such as registry.corp:5000/rook/ceph.
+        repository: where it is asked for, such as registry.corp:5000/rook/ceph.
         digest: the one that the node names.
         platform: os/arch[/variant] of the node.
         ca: PEM certificates for the registry, from spec.caSecretRef.

@@ -27,12 +27,15 @@ from pawl.controllers.overridestore import label_of
 from pawl.controllers.overrideterms import TermsReader
 from pawl.controllers.prepulls import Prepulls
 from pawl.controllers.standing import Standing
+from pawl.decide.digests import Ask
 from pawl.decide.objects import PodRow, WorkloadRow
 from pawl.decide.rollout import Assessment, Gate, RolloutDecision, RolloutFacts
 from pawl.decide.stages import decide
 
 PROBES: Final = 16
 """Namespaces whose gate is asked at once: one that does not rewrite is waited for, and the others not after it."""
+ROUNDS: Final = 2
+"""A digest that the wanted repository never had is asked for where the imageID says that it came from."""
 HOLDS: Final = 60.0
 """Seconds after which a decision is made anew though its facts are equal."""
 
@@ -129,17 +132,20 @@ class FactsGatherer:
     async def _assess(
         self, override: Override, standing: Standing, namespaces: tuple[str, ...], memory: Memory
     ) -> tuple[Assessment, ...]:
-        """Judge everything; where verdicts ask for digests, ask the registry and judge once more."""
-        explanations = self._sources.explanations
-        found = memory.assessments.of(override, standing, namespaces, explanations.explained)
-        asks = {ask for assessment in found for ask in assessment.asks}
-        if not asks:
-            return found
+        """Judge everything; where verdicts ask for digests, ask the registries and judge again."""
+        explanations, known = self._sources.explanations, memory.assessments
+        found = known.of(override, standing, namespaces, explanations.explained)
+        for _ in range(ROUNDS):
+            asks = {ask for assessment in found for ask in assessment.asks}
+            if not asks or not await self._explain(override, asks):
+                break
+            found = known.of(override, standing, namespaces, explanations.explained)
+        return found
+
+    async def _explain(self, override: Override, asks: set[Ask]) -> bool:
         platforms = {node.platform for node in self._sources.world.nodes()}
         terms = await self._sources.terms.read(override)
-        if not await explanations.answer(asks, platforms, terms.ca):
-            return found
-        return memory.assessments.of(override, standing, namespaces, explanations.explained)
+        return await self._sources.explanations.answer(asks, platforms, terms.ca)
 
     async def _gate(
         self, standing: Standing, assessments: Iterable[Assessment]

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from pawl.decide.reference import UnparsableReference, parse
+
 PREFIXES: Final = ("docker-pullable://", "docker://")
 """What dockershim and its heirs write before an imageID."""
 
@@ -49,7 +51,7 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True, order=True):
-    """A digest to be explained by the registry: `repository` (host/path) of the wanted image, with the Pod's keys."""
+    """A digest to be explained by its registry: `repository` is host/path, asked with the Pod's keys."""
 
     repository: str
     digest: str
@@ -72,6 +74,17 @@ def digest_of(image_id: str) -> str:
         text = text.removeprefix(prefix)
     found = text.rpartition("@")[2]
     return found if ":" in found and "/" not in found else ""
+
+
+def repository_of(image_id: str) -> str:
+    """Return the repository (host/path) in an imageID; `""` if it holds none: then it says only what, not whence."""
+    text = image_id
+    for prefix in PREFIXES:
+        text = text.removeprefix(prefix)
+    try:
+        return str(parse(text).repository) if "@" in text else ""
+    except UnparsableReference:
+        return ""
 
 
 def accepted(content: Content, platform: str) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """What one container of one Pod proves: Verified, Mismatch, Unverifiable or Pending, by content and never by name.
 
 The repository in an imageID is the first of all names that the node has for that content, so it says nothing; the
-digest is held against the acceptance set of the wanted image (`decide.digests`), then explained by the registry.
+digest is held against the acceptance set of the wanted image (`decide.digests`), then explained by the wanted
+repository, and where that never had it by the one that the imageID names: a node that has one config under two names
+shows the digest of the other name.
 Neighbours: `decide.assess` asks for every decided place. Not here: what is wanted.
 """
 
@@ -13,7 +15,17 @@ import msgspec
 
 from pawl.api.imageoverride import Verdict
 from pawl.api.reasons import Reason
-from pawl.decide.digests import Answer, Ask, Contents, Explained, accepted, configs, content_of, digest_of
+from pawl.decide.digests import (
+    Answer,
+    Ask,
+    Contents,
+    Explained,
+    accepted,
+    configs,
+    content_of,
+    digest_of,
+    repository_of,
+)
 from pawl.decide.objects import ContainerState, Group, NodeRow, PodRow
 from pawl.decide.reference import Reference, UnparsableReference, parse
 
@@ -68,7 +80,7 @@ def prove(place: Place, pod: PodRow, node: NodeRow | None, evidence: Evidence) -
     state = _state(pod, place.name)
     if state is None or not state.image_id:
         return _not_started(state, pod, node)
-    return _by_content(place, pod, "" if node is None else node.platform, (digest_of(state.image_id), evidence))
+    return _by_content(place, pod, "" if node is None else node.platform, (state.image_id, evidence))
 
 
 def _state(pod: PodRow, name: str) -> ContainerState | None:
@@ -86,7 +98,8 @@ def _not_started(state: ContainerState | None, pod: PodRow, node: NodeRow | None
 
 
 def _by_content(place: Place, pod: PodRow, platform: str, seen: tuple[str, Evidence]) -> Proof:
-    digest, evidence = seen
+    image_id, evidence = seen
+    digest = digest_of(image_id)
     content = content_of(evidence.contents, pod.namespace, place.wanted)
     reference = _parse(place.wanted)
     if content is None:
@@ -96,21 +109,30 @@ def _by_content(place: Place, pod: PodRow, platform: str, seen: tuple[str, Evide
         return VERIFIED
     if reference is None or not digest:
         return _unknown("the node shows no digest for the image")
-    ask = Ask(str(reference.repository), digest, pod.namespace, pod.spec.pull_secrets, pod.spec.account)
-    return _explained(ask, configs(content.configs, platform), platform, evidence.explained)
+    wanted = configs(content.configs, platform)
+    for repository in dict.fromkeys((str(reference.repository), repository_of(image_id))):
+        ask = Ask(repository, digest, pod.namespace, pod.spec.pull_secrets, pod.spec.account)
+        proof = _explained(ask, wanted, platform, evidence.explained) if repository else None
+        if proof is not None:
+            return proof
+    return _other_content(digest)
 
 
-def _explained(ask: Ask, wanted: frozenset[str], platform: str, explained: Explained) -> Proof:
-    """Compare configs: another index or manifest of the same config is the same content."""
+def _explained(ask: Ask, wanted: frozenset[str], platform: str, explained: Explained) -> Proof | None:
+    """Compare configs: another index or manifest of the same config is the same content. None: not in there."""
     found = explained.get((ask.repository, ask.digest))
     if found is None or found.answer is Answer.UNREACHABLE:
-        why = "is not explained yet" if found is None else "cannot be explained while the registry does not answer"
+        why = "is not explained yet" if found is None else f"cannot be explained: {ask.repository} does not answer"
         return _unknown(f"{ask.digest} {why}", ask)
-    if found.answer is Answer.KNOWN and wanted & configs(found.configs, platform):
+    if found.answer is Answer.MISSING:
+        return None
+    if wanted & configs(found.configs, platform):
         return VERIFIED
-    if found.answer is Answer.KNOWN and not wanted:
-        return _unknown("the config of the wanted image is not known")
-    text = f"the node runs {ask.digest}, which is not the content of the wanted image; pin a digest, or roll it again"
+    return _other_content(ask.digest) if wanted else _unknown("the config of the wanted image is not known")
+
+
+def _other_content(digest: str) -> Proof:
+    text = f"the node runs {digest}, which is not the content of the wanted image; pin a digest, or roll it again"
     return Proof(Verdict.MISMATCH, Reason.MISMATCH, text)
 
 

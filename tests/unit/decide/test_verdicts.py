@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from tests.unit.decide.rollout_world import digest, pod_spec
 
-from pawl.decide.digests import Answer, Content, Explanation, accepted, digest_of, fits, missing_platforms
+from pawl.decide.digests import (
+    Answer,
+    Content,
+    Explanation,
+    accepted,
+    digest_of,
+    fits,
+    missing_platforms,
+    repository_of,
+)
 from pawl.decide.objects import ContainerState, NodeRow, PodRow
 from pawl.decide.verdicts import Evidence, Place, prove
 
@@ -61,7 +70,31 @@ EXPLAINED = [
 
 @pytest.mark.parametrize(("explained", "wanted", "reason"), EXPLAINED)
 def test_a_foreign_digest_is_explained(explained: Explanation | None, wanted: str, reason: str) -> None:
-    assert verdict(f"docker.io/rook/ceph@{FOREIGN}", explained) == (wanted, reason)
+    assert verdict(f"{REPOSITORY}@{FOREIGN}", explained) == (wanted, reason)
+
+
+ORIGIN = "docker.io/rook/ceph"
+ELSEWHERE = [
+    (None, None, "Unverifiable", REPOSITORY),
+    (Explanation(Answer.UNREACHABLE), Explanation(Answer.KNOWN, {"": CONFIG}), "Unverifiable", REPOSITORY),
+    (Explanation(Answer.MISSING), None, "Unverifiable", ORIGIN),
+    (Explanation(Answer.MISSING), Explanation(Answer.UNREACHABLE), "Unverifiable", ORIGIN),
+    (Explanation(Answer.MISSING), Explanation(Answer.KNOWN, {"linux/amd64": CONFIG}), "Verified", ""),
+    (Explanation(Answer.MISSING), Explanation(Answer.KNOWN, {"linux/amd64": digest("else")}), "Mismatch", ""),
+    (Explanation(Answer.MISSING), Explanation(Answer.MISSING), "Mismatch", ""),
+]
+
+
+@pytest.mark.parametrize(("here", "there", "wanted", "asked"), ELSEWHERE)
+def test_a_digest_that_the_wanted_repository_never_had_is_explained_by_its_own(
+    here: Explanation | None, there: Explanation | None, wanted: str, asked: str
+) -> None:
+    """One config under two names: the node shows the digest of the other name, which the mirror has not."""
+    answers = {(REPOSITORY, FOREIGN): here, (ORIGIN, FOREIGN): there}
+    evidence = Evidence({("", IMAGE): CONTENT}, {key: value for key, value in answers.items() if value is not None})
+    found = prove(Place("containers", "app", IMAGE), pod(f"docker-pullable://{ORIGIN}@{FOREIGN}"), NODE, evidence)
+    assert found.verdict == wanted
+    assert (found.ask.repository if found.ask else "") == asked
 
 
 def test_what_is_not_explained_is_asked_with_the_keys_of_the_pod() -> None:
@@ -140,3 +173,19 @@ def test_accepted_digests_are_those_of_the_platform() -> None:
     assert accepted(CONTENT, "linux/amd64") == {INDEX, AMD, CONFIG}
     assert accepted(CONTENT, "") == {INDEX, AMD, CONFIG, ARM, ARMCONFIG}
     assert missing_platforms(CONTENT, ["linux/s390x", "linux/arm64"]) == ("linux/s390x",)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (f"docker.io/library/nginx@{INDEX}", "docker.io/library/nginx"),
+        (f"docker-pullable://nginx@{INDEX}", "docker.io/library/nginx"),
+        (f"registry.corp:5000/a/b:v1@{INDEX}", "registry.corp:5000/a/b"),
+        (CONFIG, ""),
+        (f"docker://{CONFIG}", ""),
+        ("", ""),
+        (f"NO@{INDEX}", ""),
+    ],
+)
+def test_repositories_in_image_ids(text: str, wanted: str) -> None:
+    assert repository_of(text) == wanted
