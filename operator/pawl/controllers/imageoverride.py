@@ -71,13 +71,18 @@ class ImageOverrideController:
             self._memory.pop(key, None)
             self._parts.metrics.forget(key)
             self._parts.wakes.interested(key, ())
-            self._parts.wakes.tables()
-            return None
+            return await self._settle(key)
         try:
             return await self._look(key, override)
         except (Conflict, NotFound):
             await self._reread(key)
             return SOON
+
+    async def _settle(self, key: Key) -> float | None:
+        again = await self._parts.finisher.settle(key, self._parts.board.standing)
+        if again is None:
+            self._parts.wakes.tables()
+        return again
 
     def interval(self, _key: Key) -> float:
         """Return the seconds after which an override that stalled is looked at again."""

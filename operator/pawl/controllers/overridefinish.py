@@ -1,6 +1,6 @@
 """The end of an override: tables without it first, then originals back where the value is still Pawl's, then release.
 
-A finalizer holds the object until this is done, or until `spec.restoreTimeout` has passed: an uninstall never hangs.
+A finalizer or a debt (`overridedebts`) stands until this is done, or until `spec.restoreTimeout` has passed.
 Neighbours: `imagerules` compiles without an override that is being deleted, `cluster.writers` restores. Not here:
 what was written in the first place.
 """
@@ -29,13 +29,15 @@ from pawl.cluster.writers_fields import restore_fields
 from pawl.controllers.customfields import names_with_notes
 from pawl.controllers.frozentables import overrides_in
 from pawl.controllers.gatekeeping import GateKeeper
-from pawl.controllers.overridecopies import Copies
+from pawl.controllers.overridecopies import Copies, copied_names, is_noted
+from pawl.controllers.overridedebts import Debts, is_binding
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
+from pawl.controllers.queue import Key
 from pawl.controllers.standing import Standing
 from pawl.decide.assess import subject_for
 from pawl.decide.durations import parse_duration
-from pawl.decide.objects import FINALIZER, ImageAt, WorkloadRow
+from pawl.decide.objects import COPIES, FINALIZER, ImageAt, WorkloadRow
 from pawl.decide.tables import CompiledTable, rewrite_image
 
 AGAIN: Final = 1.0
@@ -60,6 +62,7 @@ class FinishParts:
     world: World
     store: OverrideStore
     copies: Copies
+    debts: Debts
     gate: GateKeeper
     events: Recorder
     guard: Callable[[], int]
@@ -75,21 +78,38 @@ class Finisher:
         self._parts = parts
 
     async def mark(self, override: Override) -> bool:
-        """Set the finalizer; return whether it had to be set. Raises ClusterError."""
-        if FINALIZER in override.metadata.finalizers:
-            return False
-        await self._finalizers(override, [*override.metadata.finalizers, FINALIZER])
-        return True
+        """Make sure that what the override will write is given back; return whether its finalizers changed.
+
+        Raises ClusterError.
+        """
+        names = override.metadata.finalizers
+        if is_binding(override):
+            marked = FINALIZER in names and is_noted(override)
+            if not marked:
+                await self._finalizers(override, list(dict.fromkeys((*names, FINALIZER))))
+            return not marked
+        await self._parts.debts.owe(override)
+        if FINALIZER in names and not self._images_of_ours(override.metadata.namespace):
+            await self._finalizers(override, _without(names))
+            return True
+        return False
+
+    def _images_of_ours(self, namespace: str) -> bool:
+        """Whether a template may hold an image that Pawl wrote, when `templates` was not Off."""
+        world = self._parts.world
+        return not world.synced or any(row.original for row in world.workloads(namespace))
 
     async def finish(self, override: Override, standing: Standing | None) -> float | None:
         """Take back what the override did and let it go. Returns seconds until the next look, None when it is gone."""
         if FINALIZER not in override.metadata.finalizers:
             return None
-        late = self._late(override)
+        late, left = self._late(override), _Left([], [])
+        if self._goes_with_its_namespace(override):
+            await self._let_go(override)
+            return None
         out = standing is not None and label_of(override) not in standing.rulebook.judged
         if not out and not late:
             return AGAIN / 5
-        left = _Left([], [])
         try:
             async with asyncio.timeout(self._patience(override)):
                 await self._take_back(override, standing, left)
@@ -99,9 +119,26 @@ class Finisher:
             log.info("not restored yet", override=label_of(override), failed=left.failed[:5])
             return AGAIN
         self._tell(override, left, late=late)
-        rest = [name for name in override.metadata.finalizers if name != FINALIZER]
-        await self._finalizers(override, rest)
+        await self._let_go(override)
         return None
+
+    async def settle(self, key: Key, standing: Standing | None) -> float | None:
+        """Give back what an override owes that is gone already, deleted while nobody or somebody looked."""
+        gone = self._parts.debts.of_gone(key, self._parts.now())
+        if gone is None:
+            return None
+        return await self.finish(gone, standing)
+
+    def _goes_with_its_namespace(self, override: Override) -> bool:
+        """Whether all that could be given back is going as well: nothing may hold the namespace up."""
+        place = override.metadata.namespace
+        return any(row.terminating for row in self._parts.world.namespaces() if row.name == place)
+
+    async def _let_go(self, override: Override) -> None:
+        key = key_of(override)
+        if self._parts.store.get(key) is not None:
+            await self._finalizers(override, _without(override.metadata.finalizers))
+        await self._parts.debts.settle(key)
 
     def _late(self, override: Override) -> bool:
         return self._left_over(override) < 0
@@ -126,13 +163,16 @@ class Finisher:
             rows = [row for namespace in free for row in self._mine(namespace, standing)]
             await asyncio.gather(*(self._restore(row, places, left) for row in rows))
             await self._restore_fields(override, free, left)
-            released = await parts.copies.release(label_of(override), namespaces)
+            released = await parts.copies.release(override, namespaces)
             left.failed += released.failures
 
     def _mine(self, namespace: str, standing: Standing | None) -> list[WorkloadRow]:
-        """Workloads that Pawl touched and that no other override decides about."""
+        """Workloads that Pawl touched and that no other override decides about.
+
+        Jobs have Pawl's notes from the CronJob that made them; their templates cannot change and are not Pawl's.
+        """
         table = standing.table(namespace) if standing is not None else None
-        rows = [row for row in self._parts.world.workloads(namespace) if touched(row)]
+        rows = [row for row in self._parts.world.workloads(namespace) if touched(row) and row.kind != "Job"]
         return [row for row in rows if table is None or not _decided(table, row)]
 
     async def _free(
@@ -203,15 +243,21 @@ class Finisher:
 
     async def _finalizers(self, override: Override, names: list[str]) -> None:
         self._parts.guard()
-        key = key_of(override)
-        body = {"metadata": {"resourceVersion": override.metadata.resource_version, "finalizers": names}}
+        key, copies = key_of(override), ",".join(copied_names(override))
+        notes: dict[str, object] = {"annotations": {COPIES: copies}} if copies else {}
+        metadata = {"resourceVersion": override.metadata.resource_version, "finalizers": names, **notes}
+        place = key.namespace or None
         try:
-            raw = await self._parts.cluster.merge_patch(resource_of(key), key.namespace or None, key.name, body)
+            raw = await self._parts.cluster.merge_patch(resource_of(key), place, key.name, {"metadata": metadata})
         except NotFound:
             self._parts.store.drop(key)
             return
-        if names or FINALIZER not in override.metadata.finalizers:
+        if names or override.metadata.deletion_timestamp is None:
             self._parts.store.keep(key, raw)
+
+
+def _without(finalizers: Iterable[str]) -> list[str]:
+    return [name for name in finalizers if name != FINALIZER]
 
 
 def _decided(table: CompiledTable, row: WorkloadRow) -> bool:

@@ -14,6 +14,7 @@ import structlog
 
 from pawl.api.errors import ClusterError
 from pawl.api.imageoverride import Jobs
+from pawl.cluster.debts import DebtStore
 from pawl.cluster.resources import CLUSTER_IMAGE_RULES, IMAGE_RULES
 from pawl.cluster.secrets import SecretReader
 from pawl.cluster.world import Change, World
@@ -27,6 +28,7 @@ from pawl.controllers.imagerules import RULES, ImageRulesController, RulesParts
 from pawl.controllers.loop import Loop
 from pawl.controllers.overrideacts import Actor
 from pawl.controllers.overridecopies import Copies
+from pawl.controllers.overridedebts import Debts
 from pawl.controllers.overridefacts import FactsGatherer, Sources
 from pawl.controllers.overridefinish import Finisher, FinishParts
 from pawl.controllers.overridemetrics import MeasuredTables
@@ -48,6 +50,8 @@ from pawl.controllers.tasks import run_until
 from pawl.decide.objects import SYSTEM_NAMESPACES
 
 POLL: Final = 1.0
+PATIENCE: Final = 10.0
+"""Seconds until debts that could not be listed are listed again."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +80,7 @@ class OverrideTerm:
         keys, manifests = PullKeys(secrets), Manifests(replica.registry, replica.network)
         self._sightings, self._explainer = Sightings(keys, manifests), Explainer(keys, manifests)
         self._copies = Copies(SecretCopies(replica.cluster))
+        self._debts = Debts(DebtStore(replica.cluster), guard, scopes)
         self._gate = GateKeeper(replica.gate, manage=settings.manage_gate, clock=self._clock)
 
     async def run(self) -> None:
@@ -100,7 +105,7 @@ class OverrideTerm:
         parts = (self._world.run(), self._tables.run(), replica.override_queue.run(work), self._saved.run())
         try:
             with self._metrics.term(self._world, self._tables):
-                await run_until(asyncio.Event(), *parts, self._resume_jobs())
+                await run_until(asyncio.Event(), *parts, self._resume_jobs(), self._settle())
         finally:
             await self._sightings.aclose()
             await self._explainer.aclose()
@@ -113,16 +118,25 @@ class OverrideTerm:
             if override.spec.enforcement.jobs is Jobs.RECREATE_STUCK:
                 self._saved.look(namespaces_of(override, rows, self._excluded))
 
+    async def _settle(self) -> None:
+        """Look at every override that owes: one that was deleted while nobody led wakes nobody else."""
+        while not await self._debts.fill():  # noqa: ASYNC110 - nothing tells when a list would be answered
+            await asyncio.sleep(PATIENCE)
+        for key in self._debts:
+            self._replica.override_queue.add(key)
+
     async def _until_needed(self) -> None:
-        """Return once there is an override, or a table that one left behind."""
+        """Return once there is an override, or a table or a debt that one left behind."""
         left: bool | None = None
         while not (left or self._replica.overrides):
             left = await self._left_behind() if left is None else left  # without overrides no table comes
             await asyncio.sleep(0.0 if left else POLL)
 
     async def _left_behind(self) -> bool | None:
-        """Tell whether there are tables, None where that could not be asked."""
-        replica, known = self._replica, True
+        """Tell whether there are tables or debts, None where that could not be asked."""
+        replica, known = self._replica, await self._debts.fill()
+        if len(self._debts):
+            return True
         places = [(IMAGE_RULES, place) for place in replica.settings.watch_namespaces or (None,)]
         if replica.overrides.clustered:
             places.append((CLUSTER_IMAGE_RULES, None))
@@ -170,6 +184,7 @@ class OverrideTerm:
             self._world,
             replica.overrides,
             self._copies,
+            self._debts,
             self._gate,
             replica.recorder,
             self._guard,

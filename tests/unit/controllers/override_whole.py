@@ -11,12 +11,14 @@ from typing import Any
 from tests.unit.controllers.override_doubles import Gate, Stage
 
 from pawl.api.imageoverride import Override
+from pawl.cluster.debts import DebtStore
 from pawl.cluster.events import ObjectRef
 from pawl.controllers.explain import Explanation, Foreign, Knowledge
 from pawl.controllers.explanations import Explanations
 from pawl.controllers.gatekeeping import GateKeeper
 from pawl.controllers.imageoverride import ImageOverrideController, OverrideParts
 from pawl.controllers.overrideacts import Actor
+from pawl.controllers.overridedebts import Debts
 from pawl.controllers.overridefacts import FactsGatherer, Sources
 from pawl.controllers.overridefinish import Finisher, FinishParts
 from pawl.controllers.overridereport import OverrideReporter
@@ -84,6 +86,7 @@ class Whole:
         self.saved, self.prepulls = SavedJobs(cluster, stage.guard), Prepulls(cluster, world)
         self.explanations = Explanations(explains, self._time)
         self.wakes = Wakes(queue, stage.overrides, stage.board)
+        self.debts = Debts(DebtStore(cluster), stage.guard)
         self.finisher = Finisher(self._finish(events))
         self.actor = Actor(cluster, world, (self.prepulls, self.saved), stage.guard, self._time)
         self.reporter = OverrideReporter(cluster, stage.overrides, events, stage.guard)
@@ -99,6 +102,7 @@ class Whole:
             world=stage.world,
             store=stage.overrides,
             copies=stage.copies,
+            debts=self.debts,
             gate=self.keeper,
             events=events,
             guard=stage.guard,

@@ -1,0 +1,117 @@
+"""Which overrides hold themselves by a finalizer, and what the others owe: noted before they write anything.
+
+Images that Pawl wrote into templates or into fields of custom resources are held by a finalizer: nobody else knows
+what stood there. An ImageOverride that rewrites Pods alone needs none: its tables are compiled anew without it, and
+what it rolled is given back from the debt, at once or by the next leader. So a namespace never waits for Pawl.
+Neighbours: `cluster.debts` stores, `overridefinish` gives back. Not here: tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import structlog
+
+from pawl.api.errors import ClusterError, Forbidden
+from pawl.api.imageoverride import DeletionPolicy, ImageOverride, Override, OverrideMeta, Templates
+from pawl.api.imageoverride_rollout import Enforcement
+from pawl.api.imageoverride_spec import ImageOverrideSpec
+from pawl.cluster.debts import Debt, DebtStore
+from pawl.controllers.overridecopies import copied_names
+from pawl.controllers.overridestore import NAMESPACED, key_of
+from pawl.controllers.queue import Key
+from pawl.decide.objects import COPIES, FINALIZER
+
+POLICIES: Final = {policy.value: policy for policy in DeletionPolicy}
+
+log = structlog.get_logger(__name__)
+
+
+def is_binding(override: Override) -> bool:
+    """Whether an override writes what only a finalizer makes sure to give back, or holds no namespace up by one."""
+    enforcement = override.spec.enforcement
+    return override.kind != NAMESPACED or enforcement.templates is not Templates.OFF or bool(enforcement.paths)
+
+
+class Debts:
+    """The debts of all overrides. One for a term; `scopes` are the namespaces that are watched, none for all."""
+
+    def __init__(self, store: DebtStore, guard: Callable[[], int], scopes: Sequence[str] = ()) -> None:
+        self._store = store
+        self._guard = guard
+        self._scopes: Sequence[str | None] = tuple(scopes) or (None,)
+        self._known: dict[Key, Debt] = {}
+        self._since: dict[Key, str] = {}
+        self._filled = False
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(tuple(self._known))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    async def fill(self) -> bool:
+        """Read all debts once; return whether they are known now."""
+        if self._filled:
+            return True
+        try:
+            found = [each for scope in self._scopes async for each in self._store.all(scope)]
+        except ClusterError as error:
+            log.warning("what deleted overrides owe could not be listed", error=str(error))
+            self._filled = isinstance(error, Forbidden)  # asking again would not help; each is read when it is needed
+            return self._filled
+        read = {Key(NAMESPACED, namespace, name): debt for namespace, name, debt in found}
+        self._known = read | self._known
+        self._filled = True
+        return True
+
+    async def owe(self, override: Override) -> None:
+        """Note what an override will have to give back. Raises ClusterError."""
+        key, meta, spec = key_of(override), override.metadata, override.spec
+        if key not in self._known and not self._filled:
+            self._known |= {
+                Key(NAMESPACED, key.namespace, name): one
+                for name, one in (await self._store.read(key.namespace)).items()
+            }
+        known = self._known.get(key)
+        copies = {*copied_names(override), *(known.copies.split(",") if known is not None and known.copies else ())}
+        debt = Debt(meta.uid, spec.deletion_policy.value, spec.restore_timeout, ",".join(sorted(copies)))
+        if known == debt:
+            return
+        self._guard()
+        await self._store.put(key.namespace, key.name, debt)
+        self._known[key] = debt
+        self._since.pop(key, None)
+
+    def of_gone(self, key: Key, now: float) -> Override | None:
+        """Return an override that is gone and owes, with as much of it as its end needs; None where nothing is owed."""
+        debt = self._known.get(key)
+        if debt is None:
+            return None
+        since = self._since.setdefault(key, datetime.fromtimestamp(now, UTC).isoformat())
+        meta = OverrideMeta(
+            name=key.name,
+            namespace=key.namespace,
+            uid=debt.uid,
+            deletion_timestamp=since,
+            finalizers=[FINALIZER],
+            annotations={COPIES: debt.copies},
+        )
+        spec = ImageOverrideSpec.model_construct(
+            rules=[],
+            enforcement=Enforcement(),
+            deletion_policy=POLICIES.get(debt.policy, DeletionPolicy.LEAVE),
+            restore_timeout=debt.timeout,
+        )
+        return ImageOverride.model_construct(metadata=meta, spec=spec)
+
+    async def settle(self, key: Key) -> None:
+        """Strike out what an override owed. Raises ClusterError."""
+        if key not in self._known:
+            return
+        self._guard()
+        await self._store.remove(key.namespace, key.name)
+        self._known.pop(key, None)
+        self._since.pop(key, None)
