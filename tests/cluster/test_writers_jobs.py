@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.cluster.workloads import create, live, manifest, path_of, pod_row_of,
 from pawl.api.errors import ApiUnavailable, Conflict, Invalid, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.eviction import evict
-from pawl.cluster.jobs import SavedJob, delete_job, forget_saved, list_saved, recreate_job, save_job
+from pawl.cluster.jobs import SavedJob, delete_job, forget_saved, read_saved, recreate_job, save_job
 from pawl.sandbox import Cluster as Sandbox
 
 pytestmark = pytest.mark.cluster
@@ -49,7 +50,7 @@ async def recreate(client: Cluster, saved: SavedJob) -> str:
 
 def saved_secrets(api: Api, namespace: str) -> list[str]:
     items = api.get(f"api/v1/namespaces/{namespace}/secrets").body["items"]
-    return [each["metadata"]["name"] for each in items if "pawl.dev/saved-job" in each["metadata"].get("labels", {})]
+    return [each["metadata"]["name"] for each in items if "pawl.dev/saved-jobs" in each["metadata"].get("labels", {})]
 
 
 async def pods_gone(api: Api, namespace: str) -> None:
@@ -62,7 +63,7 @@ async def test_a_standalone_job_is_made_again_under_its_name(client: Cluster, ap
     spec = {"completions": 3, "parallelism": 2, "ttlSecondsAfterFinished": 77, "backoffLimit": 4}
     before = create(api, namespace, job(**spec))
     saved = await save(client, api, namespace)
-    assert [each.uid for each in await list_saved(client, namespace)] == [before["metadata"]["uid"]]
+    assert [each.uid for each in await read_saved(client, namespace)] == [before["metadata"]["uid"]]
     assert await recreate(client, saved) == "made"
     after = live(api, "Job", namespace, "once")
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
@@ -100,10 +101,10 @@ async def test_a_suspended_job_stays_suspended(client: Cluster, api: Api, namesp
 async def test_a_crash_after_the_delete_is_made_good_from_the_secret(client: Cluster, api: Api, namespace: str) -> None:
     create(api, namespace, job())
     await save(client, api, namespace)
-    (found,) = await list_saved(client, namespace)
+    (found,) = await read_saved(client, namespace)
     assert await recreate(client, found) == "made"
     assert await recreate(client, found) == "made"  # died before it was forgotten
-    assert await list_saved(client, namespace) == []
+    assert await read_saved(client, namespace) == []
 
 
 async def test_a_crash_before_the_delete_leaves_the_job_as_it_is(client: Cluster, api: Api, namespace: str) -> None:
@@ -111,7 +112,7 @@ async def test_a_crash_before_the_delete_leaves_the_job_as_it_is(client: Cluster
     saved = await save(client, api, namespace)
     assert await recreate(client, saved) == "made"
     new = live(api, "Job", namespace, "once")["metadata"]["uid"]
-    again = SavedJob(namespace, "once", new, saved.secret, saved.manifest)
+    again = SavedJob(namespace, "once", new, saved.manifest)
     assert await recreate_job(client, again) == "kept"
     assert uid != live(api, "Job", namespace, "once")["metadata"]["uid"] == new
 
@@ -142,10 +143,10 @@ async def test_a_job_that_changed_since_is_neither_saved_nor_deleted(client: Clu
 async def test_a_refused_manifest_stays_saved_for_a_person(client: Cluster, api: Api, namespace: str) -> None:
     create(api, namespace, job())
     saved = await save(client, api, namespace)
-    broken = SavedJob(saved.namespace, saved.name, saved.uid, saved.secret, {**saved.manifest, "spec": {}})
+    broken = SavedJob(saved.namespace, saved.name, saved.uid, {**saved.manifest, "spec": {}})
     with pytest.raises(Invalid):
         await recreate_job(client, broken)
-    assert saved_secrets(api, namespace) == [saved.secret]
+    assert saved_secrets(api, namespace) == ["pawl-saved-jobs"]
     await forget_saved(client, saved)
     await forget_saved(client, saved)
     assert saved_secrets(api, namespace) == []
@@ -207,15 +208,33 @@ def ready(api: Api, namespace: str) -> list[str]:
     return [each["metadata"]["name"] for each in items if budget.get("currentHealthy", 0) > 0]
 
 
-@pytest.mark.parametrize("data", [{}, {"job.json": "bm9uc2Vuc2U="}, {"other": "e30="}])
+@pytest.mark.parametrize("data", [{}, {"uid-1": "bm9uc2Vuc2U="}, {"uid-1": "e30="}])
 async def test_a_damaged_secret_is_passed_over(data: dict[str, str], client: Cluster, api: Api, namespace: str) -> None:
-    notes = {"pawl.dev/job-name": "once", "pawl.dev/job-uid": "u"}
-    metadata = {"name": "damaged", "labels": {"pawl.dev/saved-job": "true"}, "annotations": notes}
+    metadata = {"name": "pawl-saved-jobs", "labels": {"pawl.dev/saved-jobs": "true"}}
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
     assert api.post(f"api/v1/namespaces/{namespace}/secrets", body).ok
     create(api, namespace, job(suspend=True))
     saved = await save(client, api, namespace)
-    assert await list_saved(client, namespace) == [saved]
+    assert await read_saved(client, namespace) == [saved]
+
+
+async def test_two_saved_jobs_share_a_secret_that_goes_with_the_last(client: Cluster, api: Api, namespace: str) -> None:
+    for name in ("one", "two"):
+        create(api, namespace, job(name, suspend=True))
+    one, two = await asyncio.gather(*(save(client, api, namespace, name) for name in ("one", "two")))
+    assert {each.name for each in await read_saved(client, namespace)} == {"one", "two"}
+    assert saved_secrets(api, namespace) == ["pawl-saved-jobs"]
+    assert await recreate(client, one) == "made"
+    assert await read_saved(client, namespace) == [two]
+    assert await recreate(client, two) == "made"
+    assert saved_secrets(api, namespace) == []
+
+
+async def test_a_secret_of_that_name_that_is_not_ours_is_not_read(client: Cluster, api: Api, namespace: str) -> None:
+    entry = base64.b64encode(b'{"name": "theirs", "manifest": {}}').decode()
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pawl-saved-jobs"}, "data": {"uid": entry}}
+    assert api.post(f"api/v1/namespaces/{namespace}/secrets", body).ok
+    assert await read_saved(client, namespace) == []
 
 
 async def test_a_job_that_is_gone_is_told_as_gone(client: Cluster, api: Api, namespace: str) -> None:

@@ -27,6 +27,7 @@ from pawl.cluster.resources import LEASES, Resource
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+METADATA_OF_ONE: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 
 Observe = Callable[[str, str, int, float], None]
@@ -100,9 +101,10 @@ class Cluster:
         """Return server, CA, certificate and token as plain values, fresh now, for another client in this process."""
         return await self._transport.connection_info()
 
-    async def get(self, resource: Resource, namespace: str | None, name: str) -> bytes:
-        """Return one object."""
-        return await self._read(self._request("get", "GET", resource, namespace, name))
+    async def get(self, resource: Resource, namespace: str | None, name: str, *, metadata_only: bool = False) -> bytes:
+        """Return one object; `metadata_only` leaves everything but `metadata` on the server."""
+        request = self._request("get", "GET", resource, namespace, name)
+        return await self._read(msgspec.structs.replace(request, accept=METADATA_OF_ONE) if metadata_only else request)
 
     async def list_pages(
         self,

@@ -1,15 +1,16 @@
 """Jobs that never started: deleted for their owner to make them anew, or saved, deleted and made again by Pawl.
 
-A Job's template cannot change, so a new image needs a new Job. Between delete and create the manifest lies in a Secret
-beside it, and whoever comes after a crash goes on from there (`list_saved`, `recreate_job`).
+A Job's template cannot change, so a new image needs a new Job. Between delete and create the manifest lies in the
+Secret `pawl-saved-jobs` beside it, and whoever comes after a crash goes on from there (`read_saved`, `recreate_job`).
+One Secret of a fixed name: to find others would need the right to list, which is the right to read every Secret.
 Neighbours: `jobs_manifest` cleans manifests, `decide` says which Job. Not here: CronJobs (their template changes).
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -21,10 +22,10 @@ from pawl.cluster.jobs_manifest import recreatable
 from pawl.cluster.resources import JOBS, SECRETS
 from pawl.decide.objects import RECREATED_FROM, WorkloadRow
 
-LABEL: Final = "pawl.dev/saved-job"
-NAME: Final = "pawl.dev/job-name"
-UID: Final = "pawl.dev/job-uid"
-DATA_KEY: Final = "job.json"
+SECRET: Final = "pawl-saved-jobs"
+LABEL: Final = "pawl.dev/saved-jobs"
+TRIES: Final = 3
+"""How often a Secret that comes or goes meanwhile is written again."""
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 Outcome = Literal["made", "waiting", "kept", "taken"]
@@ -34,19 +35,18 @@ taken: somebody else made a Job of that name."""
 
 @dataclass(frozen=True, slots=True)
 class SavedJob:
-    """A Job whose manifest lies in a Secret. `uid` is that of the Job that is to be replaced."""
+    """A Job whose manifest lies in the Secret. `uid` is that of the Job that is to be replaced."""
 
     namespace: str
     name: str
     uid: str
-    secret: str
     manifest: dict[str, Any]
 
 
-class _Meta(msgspec.Struct):
-    name: str
-    namespace: str
-    annotations: dict[str, str] | None = None
+class _Meta(msgspec.Struct, rename="camel"):
+    uid: str = ""
+    resource_version: str = ""
+    labels: dict[str, str] | None = None
 
 
 class _Secret(msgspec.Struct):
@@ -54,8 +54,9 @@ class _Secret(msgspec.Struct):
     data: dict[str, str] | None = None
 
 
-class _Secrets(msgspec.Struct):
-    items: list[_Secret] | None = None
+class _Entry(msgspec.Struct):
+    name: str
+    manifest: dict[str, Any]
 
 
 class _JobMeta(msgspec.Struct, rename="camel"):
@@ -68,7 +69,8 @@ class _Job(msgspec.Struct):
     metadata: _JobMeta
 
 
-_SECRETS: Final = msgspec.json.Decoder(_Secrets)
+_SECRET: Final = msgspec.json.Decoder(_Secret)
+_ENTRY: Final = msgspec.json.Decoder(_Entry)
 _JOB: Final = msgspec.json.Decoder(_Job)
 
 
@@ -80,7 +82,7 @@ async def delete_job(cluster: Cluster, row: WorkloadRow, propagation: Propagatio
 
 
 async def save_job(cluster: Cluster, row: WorkloadRow) -> SavedJob:
-    """Save a Job's manifest in a Secret, then delete the Job and its Pods. `recreate_job` makes it again.
+    """Save a Job's manifest in the Secret, then delete the Job and its Pods. `recreate_job` makes it again.
 
     Raises Conflict where the Job is no longer as the row says (nothing is deleted then), NotFound where it is gone.
     """
@@ -88,11 +90,8 @@ async def save_job(cluster: Cluster, row: WorkloadRow) -> SavedJob:
     found = (live["metadata"]["uid"], live["metadata"]["resourceVersion"])
     if found != (row.uid, row.version):
         raise Conflict(f"{JOBS.named(row.namespace, row.name)} has changed since it was looked at; judge it again")
-    saved = SavedJob(row.namespace, row.name, row.uid, secret_name(row.uid), recreatable(live))
-    try:
-        await cluster.create(SECRETS, row.namespace, _secret(saved))
-    except Conflict:  # saved before a crash
-        await cluster.replace(SECRETS, row.namespace, saved.secret, _secret(saved))
+    saved = SavedJob(row.namespace, row.name, row.uid, recreatable(live))
+    await _keep(cluster, saved)
     await delete_job(cluster, row, "Foreground")
     return saved
 
@@ -100,7 +99,7 @@ async def save_job(cluster: Cluster, row: WorkloadRow) -> SavedJob:
 async def recreate_job(cluster: Cluster, saved: SavedJob) -> Outcome:
     """Make a saved Job again and forget it. Safe to call again until the outcome is not `waiting`.
 
-    Where the API server refuses the manifest (Invalid, Forbidden), the Secret stays for a person to look at.
+    Where the API server refuses the manifest (Invalid, Forbidden), it stays in the Secret for a person to look at.
     """
     try:
         await cluster.create(JOBS, saved.namespace, saved.manifest)
@@ -112,25 +111,45 @@ async def recreate_job(cluster: Cluster, saved: SavedJob) -> Outcome:
     return outcome
 
 
-async def list_saved(cluster: Cluster, namespace: str | None = None) -> Sequence[SavedJob]:
-    """Return what was saved and not yet made again, of one namespace or of all. Damaged Secrets are left out."""
-    found: list[SavedJob] = []
-    async for page in cluster.list_pages(SECRETS, namespace, f"{LABEL}=true"):
-        found += [saved for each in _SECRETS.decode(page).items or () if (saved := _saved(each)) is not None]
-    return found
+async def read_saved(cluster: Cluster, namespace: str) -> Sequence[SavedJob]:
+    """Return what was saved in a namespace and not yet made again. Damaged entries are left out."""
+    try:
+        found = _SECRET.decode(await cluster.get(SECRETS, namespace, SECRET))
+    except NotFound:
+        return []
+    ours = LABEL in (found.metadata.labels or {})
+    entries = sorted((found.data or {}).items()) if ours else ()
+    return [saved for uid, text in entries if (saved := _saved(namespace, uid, text)) is not None]
 
 
 async def forget_saved(cluster: Cluster, saved: SavedJob) -> None:
-    """Delete the Secret of a saved Job; one that is gone is no error."""
-    try:
-        await cluster.delete(SECRETS, saved.namespace, saved.secret)
-    except NotFound:
+    """Take a saved Job out of the Secret, and the Secret away with the last one. What is gone is no error."""
+    with suppress(NotFound):
+        raw = await cluster.merge_patch(SECRETS, saved.namespace, SECRET, {"data": {saved.uid: None}})
+        left = _SECRET.decode(raw)
+        if not left.data:
+            meta = left.metadata
+            with suppress(Conflict):  # another one was saved meanwhile
+                await cluster.delete(
+                    SECRETS, saved.namespace, SECRET, uid=meta.uid, resource_version=meta.resource_version
+                )
+
+
+async def _keep(cluster: Cluster, saved: SavedJob) -> None:
+    """Put a Job into the Secret, beside what others put there."""
+    entry = {"data": {saved.uid: _text(saved)}, "metadata": {"labels": {LABEL: "true"}}}
+    new = {"apiVersion": "v1", "kind": "Secret", **entry, "metadata": {"name": SECRET, "labels": {LABEL: "true"}}}
+    for left in reversed(range(TRIES)):
+        try:
+            await cluster.merge_patch(SECRETS, saved.namespace, SECRET, entry)
+        except NotFound:
+            try:
+                await cluster.create(SECRETS, saved.namespace, new)
+            except Conflict:
+                if not left:
+                    raise
+                continue
         return
-
-
-def secret_name(uid: str) -> str:
-    """Return the name of the Secret for a Job of this uid."""
-    return f"pawl-job-{hashlib.sha256(uid.encode()).hexdigest()[:16]}"
 
 
 async def _found_there(cluster: Cluster, saved: SavedJob) -> Outcome:
@@ -145,22 +164,13 @@ async def _found_there(cluster: Cluster, saved: SavedJob) -> Outcome:
     return "made" if ours else "taken"
 
 
-def _secret(saved: SavedJob) -> dict[str, object]:
-    text = base64.b64encode(msgspec.json.encode(saved.manifest)).decode()
-    metadata = {
-        "name": saved.secret,
-        "namespace": saved.namespace,
-        "labels": {LABEL: "true"},
-        "annotations": {NAME: saved.name, UID: saved.uid},
-    }
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": {DATA_KEY: text}}
+def _text(saved: SavedJob) -> str:
+    return base64.b64encode(msgspec.json.encode(_Entry(saved.name, saved.manifest))).decode()
 
 
-def _saved(secret: _Secret) -> SavedJob | None:
-    notes = secret.metadata.annotations or {}
+def _saved(namespace: str, uid: str, text: str) -> SavedJob | None:
     try:
-        raw = base64.b64decode((secret.data or {})[DATA_KEY], validate=True)
-        manifest = msgspec.json.decode(raw, type=dict[str, Any])
-        return SavedJob(secret.metadata.namespace, notes[NAME], notes[UID], secret.metadata.name, manifest)
-    except (KeyError, ValueError, msgspec.MsgspecError):
+        entry = _ENTRY.decode(base64.b64decode(text, validate=True))
+    except (ValueError, msgspec.MsgspecError):
         return None
+    return SavedJob(namespace, entry.name, uid, entry.manifest)

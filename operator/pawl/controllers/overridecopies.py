@@ -16,6 +16,7 @@ from pawl.api.imageoverride import Override, PullSecret
 from pawl.controllers.overridestore import label_of
 from pawl.controllers.secretcopies import CopyResult, Released, SecretCopies
 from pawl.controllers.secretcopies_marks import CopyWish
+from pawl.decide.objects import COPIES
 from pawl.decide.targets import Needed, Refusal
 
 BELIEVED: Final = 60.0
@@ -48,10 +49,26 @@ class Copies:
                 failed.setdefault(wish.override, []).append(_refusal(result))
         return {label: tuple(found[:SHOWN]) for label, found in failed.items()}
 
-    async def release(self, label: str, namespaces: Iterable[str]) -> Released:
+    async def release(self, override: Override, namespaces: Iterable[str]) -> Released:
         """Let go of every copy of an override in these namespaces."""
+        label, names = label_of(override), copied_names(override)
         self._made = {wish: at for wish, at in self._made.items() if wish.override != label}
-        return await self._copies.release(label, frozenset(), namespaces)
+        return await self._copies.release(label, [(namespace, name) for namespace in namespaces for name in names])
+
+
+def copied_names(override: Override) -> tuple[str, ...]:
+    """Return the names that copies for an override have or had.
+
+    A name that left the spec stands in a note: without it, only the right to list Secrets would find the copy again.
+    """
+    noted = override.metadata.annotations.get(COPIES, "").split(",")
+    wanted = (secret.name for secret in override.spec.pull_secrets if secret.copy_from is not None)
+    return tuple(sorted({*wanted, *filter(None, noted)}))
+
+
+def is_noted(override: Override) -> bool:
+    """Whether the note of an override has all names of its copies."""
+    return override.metadata.annotations.get(COPIES, "") == ",".join(copied_names(override))
 
 
 def _wishes(overrides: Iterable[Override], needed: Iterable[Needed]) -> list[CopyWish]:

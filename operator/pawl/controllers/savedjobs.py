@@ -13,7 +13,7 @@ import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError
 from pawl.cluster.client import Cluster
-from pawl.cluster.jobs import SavedJob, list_saved, recreate_job
+from pawl.cluster.jobs import SavedJob, read_saved, recreate_job
 
 SOON: Final = 0.5
 """Seconds between two tries to make a Job whose old one is still going."""
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 class SavedJobs:
     """Makes Jobs in the namespaces that it was told. `guard` raises LeaseLost where nothing may be written.
 
-    Secrets are listed by namespace and never as a whole: the right to do that would be the right to read all of them.
+    One Secret a namespace is read, by its name: no Secrets are listed.
     """
 
     def __init__(self, cluster: Cluster, guard: Callable[[], int], again: float = AGAIN) -> None:
@@ -62,10 +62,10 @@ class SavedJobs:
         """Make all that can be made in a namespace; return whether it must be looked at again."""
         waiting = False
         try:
-            for saved in await list_saved(self._cluster, namespace):
+            for saved in await read_saved(self._cluster, namespace):
                 waiting |= await self._one(saved)
         except ClusterError as error:
-            log.warning("saved Jobs could not be listed", namespace=namespace, error=str(error))
+            log.warning("saved Jobs could not be read", namespace=namespace, error=str(error))
             self._later(namespace, error)
         return waiting
 

@@ -2,7 +2,7 @@
 
 The owner of a Secret says with `pawl.dev/allow-copy-to` which namespaces may have it; nothing that an override says
 stands in for that. Copies are counted by the overrides that want them and go with the last one. A Secret that Pawl did
-not make is never written. Secrets are read one by one where they are named; listed only in namespaces that are named.
+not make is never written. Secrets are read one by one where they are named, and never listed.
 
 A grant that was withdrawn, like a source that is gone, stops the refreshing of the copy and is reported; the copy stays
 until its last override lets go, for Pods pull with it now and whoever withdraws the grant can delete it, or change the
@@ -12,8 +12,7 @@ password. Neighbours: `secretcopies_marks` says what copies look like. Not here:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -26,7 +25,6 @@ from pawl.cluster.resources import SECRETS
 from pawl.controllers.answers import Answers
 from pawl.controllers.pullkeys import CONFIG_TYPE
 from pawl.controllers.secretcopies_marks import (
-    SELECTOR,
     CopyWish,
     Meta,
     StoredSecret,
@@ -72,13 +70,8 @@ class _Row(msgspec.Struct):
     metadata: Meta
 
 
-class _Page(msgspec.Struct):
-    items: list[_Row] | None = None  # Go writes an empty list as null
-
-
 _SECRET: Final = msgspec.json.Decoder(StoredSecret)
 _ROW: Final = msgspec.json.Decoder(_Row)
-_PAGE: Final = msgspec.json.Decoder(_Page)
 
 
 class SecretCopies:
@@ -143,44 +136,31 @@ class SecretCopies:
         except NotFound as error:
             raise Conflict(f"Secret {copy.namespace}/{copy.name} was deleted meanwhile", status=404) from error
 
-    async def release(self, override: str, keep: AbstractSet[tuple[str, str]], namespaces: Iterable[str]) -> Released:
-        """Take an override's mark from all copies in `namespaces` but those in `keep` (namespace, name).
+    async def release(self, override: str, places: Iterable[tuple[str, str]]) -> Released:
+        """Take an override's mark from the copies at these places (namespace, name).
 
         A copy without any mark left is deleted, unless it changed since it was looked at. Raises nothing.
         """
         tally = _Tally([], [], [])
-        for namespace in namespaces:
-            try:
-                copies = [copy async for copy in self._copies(namespace)]
-            except ClusterError as error:
-                tally.failures.append(f"copies in namespace {namespace}: {error}")
-                continue
-            for copy in copies:
-                if override in copy.wanted_for and (copy.namespace, copy.name) not in keep:
-                    await self._let_go(override, copy, tally)
+        for place in places:
+            await self._let_go(override, place, tally)
         return Released(tuple(tally.deleted), tuple(tally.left), tuple(tally.failures))
 
-    async def _copies(self, namespace: str) -> AsyncIterator[Meta]:
-        async for page in self._cluster.list_pages(SECRETS, namespace, SELECTOR, metadata_only=True):
-            for row in _decode(_PAGE, page, f"Secrets in namespace {namespace}").items or ():
-                if row.metadata.ours:
-                    yield row.metadata
-
-    async def _let_go(self, override: str, seen: Meta, tally: _Tally) -> None:
-        copy: Meta | None = seen
+    async def _let_go(self, override: str, place: tuple[str, str], tally: _Tally) -> None:
+        name = "/".join(place)
         try:
             for _ in range(TRIES):
+                copy = await self._meta(place)
                 if copy is None or not copy.ours or override not in copy.wanted_for:
                     return
                 try:
                     await self._unmark(override, copy, tally)
                 except Conflict:
-                    copy = await self._again(copy)
-                else:
-                    return
-            tally.failures.append(f"copy {seen.namespace}/{seen.name}: somebody else writes it again and again")
+                    continue
+                return
+            tally.failures.append(f"copy {name}: somebody else writes it again and again")
         except ClusterError as error:
-            tally.failures.append(f"copy {seen.namespace}/{seen.name}: {error}")
+            tally.failures.append(f"copy {name}: {error}")
 
     async def _unmark(self, override: str, copy: Meta, tally: _Tally) -> None:
         place, left = (copy.namespace, copy.name), copy.wanted_for - {override}
@@ -194,12 +174,12 @@ class SecretCopies:
             return
         tally.deleted.append(place)
 
-    async def _again(self, copy: Meta) -> Meta | None:
+    async def _meta(self, place: tuple[str, str]) -> Meta | None:
         try:
-            raw = await self._cluster.get(SECRETS, copy.namespace, copy.name)
+            raw = await self._cluster.get(SECRETS, *place, metadata_only=True)
         except NotFound:
             return None
-        return _decode(_ROW, raw, f"Secret {copy.namespace}/{copy.name}").metadata
+        return _decode(_ROW, raw, f"Secret {'/'.join(place)}").metadata
 
 
 @dataclass(frozen=True, slots=True)

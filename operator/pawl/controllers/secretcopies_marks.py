@@ -18,7 +18,6 @@ from pawl.controllers.pullkeys import CONFIG_TYPE
 from pawl.decide.objects import ALLOW_COPY_TO, COPIED_FOR, COPIED_FROM, MANAGER
 
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
-SELECTOR: Final = f"{MANAGED_BY}={MANAGER}"
 _BRACKETS: Final = re.compile(r"[\[\]]")
 
 

@@ -20,6 +20,7 @@ from pawl.api.meta import REQUESTED_AT, REQUESTED_AT_FLUX
 from pawl.api.reasons import Reason
 from pawl.cluster.resources import IMAGE_POLICIES, Resource
 from pawl.controllers.queue import Key
+from pawl.decide.objects import COPIES
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -65,7 +66,7 @@ class _Page(msgspec.Struct):
 _PAGE: Final = msgspec.json.Decoder(_Page)
 _NARROW: Final = msgspec.json.Decoder(_Narrow)
 _SPEC: Final = msgspec.json.Decoder(_Spec)
-_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX)
+_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX, COPIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,8 @@ async def test_a_copy_goes_with_the_last_override_and_may_be_made_again_at_once(
     one, two = (it.put(body(name, "", pullSecrets=FROM)) for name in ("wide", "also"))
     wanted = [needed(), needed(override="also")]
     await it.copies.ensure([one, two], wanted)
-    assert (await it.copies.release("wide", ["shop"])).left == (("shop", "regcred"),)
-    assert (await it.copies.release("also", ["shop"])).deleted == (("shop", "regcred"),)
+    assert (await it.copies.release(one, ["shop"])).left == (("shop", "regcred"),)
+    assert (await it.copies.release(two, ["shop"])).deleted == (("shop", "regcred"),)
     assert copies(it) == []
     await it.copies.ensure([one], wanted)
     assert copies(it) == ["shop"]

@@ -58,13 +58,15 @@ async def test_one_namespace_that_fails_leaves_the_others_going(fault: Answer) -
     stage = Stage("a", "b")
     await saved(stage, "a")
     await saved(stage, "b")
-    stage.faults[("list", "/api/v1/namespaces/a/secrets")] = fault
+    stage.faults[("get", "/api/v1/namespaces/a/secrets/pawl-saved-jobs")] = fault
     async with working(stage) as (jobs, _):
         jobs.look(["a", "b"])
         await until(lambda: made(stage) == ["b"])
 
 
-@pytest.mark.parametrize("at", [("create", JOBS.format("shop")), ("list", "/api/v1/namespaces/shop/secrets")])
+@pytest.mark.parametrize(
+    "at", [("create", JOBS.format("shop")), ("get", "/api/v1/namespaces/shop/secrets/pawl-saved-jobs")]
+)
 async def test_an_outage_does_not_lose_a_job(at: tuple[str, str]) -> None:
     stage = Stage()
     await saved(stage)

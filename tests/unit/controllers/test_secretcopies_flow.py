@@ -149,7 +149,7 @@ async def test_a_copy_that_changes_while_it_is_let_go_is_looked_at_again(stage: 
         stage.mark(f"{ONE},{TWO}")
 
     stage.before["delete"] = join
-    released = await stage.copies.release(ONE, set(), ["shop"])
+    released = await stage.copies.release(ONE, [("shop", "regcred")])
     assert (released.deleted, released.left, released.failures) == ((), (("shop", "regcred"),), ())
     assert stage.marks == TWO
 
@@ -163,14 +163,14 @@ async def test_who_joins_while_another_lets_go_is_not_forgotten(stage: Stage) ->
         stage.mark(f"{ONE},{TWO},late")
 
     stage.before["patch"] = join
-    assert (await stage.copies.release(ONE, set(), ["shop"])).left == (("shop", "regcred"),)
+    assert (await stage.copies.release(ONE, [("shop", "regcred")])).left == (("shop", "regcred"),)
     assert stage.marks == f"{TWO},late"
 
 
-async def test_what_is_to_be_kept_is_kept(stage: Stage) -> None:
+async def test_what_is_not_named_is_kept(stage: Stage) -> None:
     await stage.copies.ensure(WISH)
     await stage.copies.ensure(CopyWish("registry", "regcred", "ns-1", "regcred", ONE))
-    released = await stage.copies.release(ONE, {("shop", "regcred")}, ["shop", "ns-1"])
+    released = await stage.copies.release(ONE, [("ns-1", "regcred")])
     assert released.deleted == (("ns-1", "regcred"),)
     assert stage.marks == ONE
 
@@ -192,7 +192,7 @@ async def test_a_copy_that_a_person_took_over_is_left(stage: Stage) -> None:
         stage.put(COPY, {}, labels={})
 
     stage.before["delete"] = take_over
-    released = await stage.copies.release(ONE, set(), ["shop"])
+    released = await stage.copies.release(ONE, [("shop", "regcred")])
     assert (released.deleted, released.failures) == ((), ())
     assert COPY in stage.api.objects
 
@@ -206,27 +206,27 @@ async def test_a_copy_that_is_gone_already_is_no_failure(stage: Stage, left: boo
         stage.api.objects.pop(COPY, None)
 
     stage.before |= {"delete": remove, "patch": remove}
-    assert await stage.copies.release(ONE, set(), ["shop"]) == await stage.copies.release(ONE, set(), [])
+    assert await stage.copies.release(ONE, [("shop", "regcred")]) == await stage.copies.release(ONE, [])
 
 
 async def test_one_namespace_that_fails_does_not_stop_the_others(stage: Stage) -> None:
     for namespace in ("shop", "ns-1"):
         await stage.copies.ensure(CopyWish("registry", "regcred", namespace, "regcred", ONE))
     refused = status(403, "Forbidden", "no")
-    stage.before["list"] = lambda request: refused if request.namespace == "shop" else None
-    released = await stage.copies.release(ONE, set(), ["shop", "ns-1"])
+    stage.before["get"] = lambda request: refused if request.namespace == "shop" else None
+    released = await stage.copies.release(ONE, [("shop", "regcred"), ("ns-1", "regcred")])
     assert released.deleted == (("ns-1", "regcred"),)
     assert len(released.failures) == 1
     stage.before = {"delete": lambda _request: refused}
-    assert "copy shop/regcred" in (await stage.copies.release(ONE, set(), ["shop"])).failures[0]
+    assert "copy shop/regcred" in (await stage.copies.release(ONE, [("shop", "regcred")])).failures[0]
 
 
 async def test_letting_go_reads_no_values(stage: Stage) -> None:
     await stage.copies.ensure(WISH)
     stage.api.requests.clear()
-    await stage.copies.release(ONE, set(), ["shop"])
-    assert [(request.verb, "PartialObjectMetadataList" in request.accept) for request in stage.api.requests] == [
-        ("list", True),
+    await stage.copies.release(ONE, [("shop", "regcred")])
+    assert [(request.verb, "PartialObjectMetadata;" in request.accept) for request in stage.api.requests] == [
+        ("get", True),
         ("delete", False),
     ]
     body = stage.api.requests[-1].body or b""
