@@ -54,8 +54,13 @@ def rule(source: str = "docker.io/rook", repository: str = "r.corp/rook", **targ
 
 
 def body(name: str = "one", namespace: str = "shop", **parts: Any) -> dict[str, Any]:
-    """An override as stored; namespace "" makes it cluster-wide. `meta` and `status` go there, all else into spec."""
-    meta = {"name": name, "uid": f"uid-{name}", "generation": 1, "finalizers": [FINALIZER]} | parts.pop("meta", {})
+    """An override as stored; namespace "" makes it cluster-wide. `meta` and `status` go there, all else into spec.
+
+    One that writes templates, or is cluster-wide, has the finalizer that Pawl gives it.
+    """
+    binding = not namespace or "enforcement" in parts
+    held = {"finalizers": [FINALIZER] if binding else []}
+    meta = {"name": name, "uid": f"uid-{name}", "generation": 1} | held | parts.pop("meta", {})
     meta |= {"namespace": namespace} if namespace else {}
     found = {"metadata": meta, "status": parts.pop("status", {}), "spec": {"rules": [rule()], **parts}}
     kind = "ImageOverride" if namespace else "ClusterImageOverride"

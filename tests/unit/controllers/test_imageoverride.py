@@ -13,6 +13,7 @@ from tests.unit.controllers.override_doubles import (
     DOWN,
     FORBIDDEN,
     PAWL,
+    WRITES,
     Gate,
     Stage,
     body,
@@ -116,7 +117,7 @@ async def test_nothing_is_decided_before_the_tables_know_the_override() -> None:
     shop = Shop()
     assert await shop.whole.controller.reconcile(key_of(shop.override)) == SOON
     assert (RULES, 0.0) not in shop.whole.queue.added
-    assert shop.stage.writes == 0
+    assert {each.resource.plural for each in shop.stage.api.requests if each.verb in WRITES} == {"configmaps"}
     await shop.stage.look()
     newer = shop.stage.put(body(meta={"generation": 2}))
     writes = shop.stage.writes
@@ -189,6 +190,9 @@ async def test_an_override_that_is_gone_is_dropped_and_the_tables_are_looked_at(
     shop.stage.world.put(workload("web", SOURCE, version="999", rollout="other"))
     assert await shop.turn() == SOON
     assert shop.stage.overrides.get(key_of(shop.override)) is None
+    assert await shop.whole.controller.reconcile(key_of(shop.override)) is not None
+    await shop.stage.look()
+    assert await shop.whole.controller.reconcile(key_of(shop.override)) is None
     assert await shop.whole.controller.reconcile(key_of(shop.override)) is None
     assert RULES in shop.whole.queue.taken()
     assert shop.whole.controller._memory == {}
@@ -205,7 +209,7 @@ async def test_what_is_not_found_beside_the_override_never_drops_it() -> None:
 
 async def test_the_finalizer_comes_before_anything_else() -> None:
     shop = Shop()
-    found = body(meta={"finalizers": []})
+    found = body(enforcement={"templates": "Reconcile"}, meta={"finalizers": []})
     override = shop.stage.put(found)
     await shop.stage.look()
     assert await shop.whole.controller.reconcile(key_of(override)) == 0.0

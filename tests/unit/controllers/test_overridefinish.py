@@ -59,7 +59,7 @@ class Ending:
     async def begun(self) -> Override:
         self.stage.put(body("one", self.name, **self.spec))
         await self.stage.look()
-        ending = body("one", self.name, meta={"deletionTimestamp": SINCE}, **self.spec)
+        ending = body("one", self.name, meta={"deletionTimestamp": SINCE, "finalizers": [FINALIZER]}, **self.spec)
         return self.stage.put(ending)
 
     async def finish(self, override: Override) -> float | None:
@@ -78,7 +78,7 @@ class Ending:
 
 async def test_the_finalizer_is_set_once() -> None:
     ending = Ending()
-    override = ending.stage.put(body(meta={"finalizers": ["other/one"]}))
+    override = ending.stage.put(body(enforcement={"templates": "Reconcile"}, meta={"finalizers": ["other/one"]}))
     assert await ending.whole.finisher.mark(override)
     assert ending.finalizers == ["other/one", FINALIZER]
     again = ending.stage.overrides.get(key_of(override))
@@ -163,7 +163,9 @@ async def test_a_table_that_could_not_be_written_is_waited_for_in_its_namespace_
 
 
 @pytest.mark.parametrize("fault", [FORBIDDEN, DOWN, status(409, "Conflict", "wrote")])
-@pytest.mark.parametrize("path", ["/apis/apps/v1/namespaces/b/deployments/web-b", "/api/v1/namespaces/b/secrets"])
+@pytest.mark.parametrize(
+    "path", ["/apis/apps/v1/namespaces/b/deployments/web-b", "/api/v1/namespaces/b/secrets/regcred"]
+)
 async def test_one_namespace_that_fails_delays_the_end_to_the_timeout_and_no_longer(fault: Answer, path: str) -> None:
     ending = Ending("a", "b", cluster=True, restoreTimeout="30s")
     override = await ending.begun()
