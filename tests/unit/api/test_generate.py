@@ -12,9 +12,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pawl.api.crd import crds as crd_documents
-from pawl.api.documents import COMMENT, documents
 from pawl.cli.crds import crds
-from pawl.cli.generate import ROOT, main
+from pawl.cli.generate import MARK, ROOT, everything, main
 
 
 def run(root: Path, *arguments: str) -> Result:
@@ -27,8 +26,8 @@ def test_repository_is_up_to_date() -> None:
 
 
 def test_first_line_names_the_command() -> None:
-    for path, content in documents().items():
-        assert COMMENT in content.splitlines()[0], path
+    for path, content in everything().items():
+        assert MARK in content.splitlines()[0], path
         assert content.endswith("\n"), path
         assert not content.endswith("\n\n"), path
 
@@ -37,14 +36,14 @@ def test_same_bytes_under_another_hash_seed(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pawl.cli.generate", "--root", str(tmp_path)]
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(ROOT / "operator")}
     subprocess.run(command, check=True, env=environment, capture_output=True)
-    assert {path: (tmp_path / path).read_text() for path in documents()} == documents()
+    assert {path: (tmp_path / path).read_text() for path in everything()} == everything()
 
 
 def test_check_writes_nothing_and_names_what_is_missing(tmp_path: Path) -> None:
     result = run(tmp_path, "--check")
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
-    assert all(path in result.stderr for path in documents())
+    assert all(path in result.stderr for path in everything())
     assert "run python -m pawl.cli.generate" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -57,14 +56,14 @@ def test_check_names_only_the_stale_file(tmp_path: Path) -> None:
     result = run(tmp_path, "--check")
     assert result.exit_code == 1
     assert result.stderr == "stale: crds/pawl.dev_imagepolicies.yaml; run python -m pawl.cli.generate\n"
-    assert run(tmp_path).output == f"{len(documents())} files, 1 written, 0 removed\n"
+    assert run(tmp_path).output == f"{len(everything())} files, 1 written, 0 removed\n"
     assert run(tmp_path, "--check").exit_code == 0
 
 
 def test_left_over_files_are_named_and_removed_but_hand_written_ones_stay(tmp_path: Path) -> None:
     run(tmp_path)
     old, own = tmp_path / "crds" / "pawl.dev_old.yaml", tmp_path / "crds" / "own.yaml"
-    old.write_text(f"# {COMMENT}\n")
+    old.write_text(f"# {MARK}\n")
     own.write_text("a: 1\n")
     assert "stale: crds/pawl.dev_old.yaml;" in run(tmp_path, "--check").stderr
     assert "1 removed" in run(tmp_path).output
