@@ -25,7 +25,8 @@ from pawl.sandbox.images import CONFIG, INDEX, LAYER, MANIFEST, Blob, Built
 
 AMD64 = "linux/amd64"
 MULTI = (AMD64, "linux/arm64")
-FOREVER = ("sleep", "infinity")
+FOREVER = ("pause",)
+ONCE = ("exit", "0")
 PROGRAM = "tool"
 PATH = f"/{PROGRAM}"
 
