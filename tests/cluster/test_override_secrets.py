@@ -132,7 +132,7 @@ def test_the_copy_goes_with_its_override(scene: Scene, vault: Stage) -> None:
     assert scene.stage.find("secrets", "regcred")
     good(scene.stage.delete("imageoverrides", "private"))
     scene.wait(lambda: scene.stage.find("imageoverrides", "private") is None, "the override to go")
-    assert scene.stage.find("secrets", "regcred") is None
+    scene.wait(lambda: scene.stage.find("secrets", "regcred") is None, "the copy to go")
     assert vault.find("secrets", "regcred")
 
 
