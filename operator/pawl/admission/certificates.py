@@ -1,8 +1,9 @@
 """Certificates of the webhook: an authority of Pawl's own and what it signs, kept in one Secret for all replicas.
 
 Whoever comes first makes the Secret, the others read it; a pair is renewed long before it ends, and the authority with
-it, while the old one is trusted on until its own end. Neighbours: `admission.webhook` serves with it,
-`admission.webhookconfig` hands the authorities to the API server. Not here: certificates of users.
+it, while the old one is trusted on until its own end. Where something else writes the Secret, it is only read.
+Neighbours: `admission.webhook` serves with it, `admission.trust` says when, `admission.webhookconfig` hands the
+authorities to the API server. Not here: certificates of users.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import Final
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from pawl.api.errors import Conflict, NotFound
+from pawl.api.errors import Conflict, NotFound, Stalled
+from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import SECRETS
 
@@ -50,9 +53,16 @@ class Bundle:
 
     def serves(self, hosts: Sequence[str], now: datetime) -> bool:
         """Tell whether it is good for these names and not due to be renewed."""
+        return now < self.ends - RENEW_BEFORE and not self.lacks(hosts)
+
+    def lacks(self, hosts: Sequence[str]) -> tuple[str, ...]:
+        """Return the names that it is not good for."""
         found = x509.load_pem_x509_certificate(self.certificate)
-        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return now < self.ends - RENEW_BEFORE and all(_host(host) in names for host in hosts)
+        try:
+            names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        except x509.ExtensionNotFound:
+            return tuple(hosts)
+        return tuple(host for host in hosts if _host(host) not in names)
 
 
 class _Data(msgspec.Struct):
@@ -103,6 +113,32 @@ async def ensure_bundle(cluster: Cluster, namespace: str, hosts: Sequence[str], 
     raise Conflict(f"Secret {namespace}/{SECRET_NAME} is written again and again by others; remove one of the writers")
 
 
+async def read_bundle(cluster: Cluster, namespace: str) -> Bundle:
+    """Return the certificates of the Secret `pawl-webhook` as somebody else wrote them.
+
+    Without `ca.crt` the chain behind the certificate is trusted, and without a chain the certificate itself.
+    Raises Stalled where there is none that can be used, ClusterError.
+    """
+    try:
+        data = _DECODER.decode(await cluster.get(SECRETS, namespace, SECRET_NAME)).data
+    except NotFound as error:
+        text = f"Secret {namespace}/{SECRET_NAME} does not exist; make it, or run with --webhook-certificates Pawl"
+        raise Stalled(Reason.SECRET_NOT_FOUND, text) from error
+    found = _read(msgspec.structs.replace(data, ca=data.ca or _issuers(data.certificate)))
+    if found is None:
+        text = f"Secret {namespace}/{SECRET_NAME} holds no key with its certificate (tls.key, tls.crt, ca.crt); mend it"
+        raise Stalled(Reason.SECRET_INVALID, text)
+    return found
+
+
+def _issuers(chain: bytes) -> bytes:
+    try:
+        found = x509.load_pem_x509_certificates(chain)
+    except ValueError:
+        return b""
+    return b"".join(map(_pem, found[1:] or found))
+
+
 async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], now: datetime) -> Bundle:
     try:
         stored = _DECODER.decode(await cluster.get(SECRETS, namespace, SECRET_NAME))
@@ -110,7 +146,7 @@ async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], n
         bundle = new_bundle(hosts, now)
         await cluster.create(SECRETS, namespace, _body(namespace, bundle, None))
         return bundle
-    known = _read(stored)
+    known = _read(stored.data)
     if known is not None and known.serves(hosts, now):
         return known
     bundle = new_bundle(hosts, now, known.authorities if known is not None else b"")
@@ -118,16 +154,16 @@ async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], n
     return bundle
 
 
-def _read(stored: _Secret) -> Bundle | None:
-    """Read the Secret; None for one that somebody broke."""
-    bundle = Bundle(stored.data.ca, stored.data.certificate, stored.data.key)
+def _read(data: _Data) -> Bundle | None:
+    """Read what the Secret holds; None for what somebody broke."""
+    bundle = Bundle(data.ca, data.certificate, data.key)
     try:
         x509.load_pem_x509_certificates(bundle.authorities)
-        x509.load_pem_x509_certificate(bundle.certificate)
-        serialization.load_pem_private_key(bundle.key, None)
-    except ValueError:
+        served = x509.load_pem_x509_certificate(bundle.certificate).public_key()
+        key = serialization.load_pem_private_key(bundle.key, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         return None
-    return bundle
+    return bundle if key.public_key() == served else None
 
 
 def _body(namespace: str, bundle: Bundle, version: str | None) -> dict[str, object]:

@@ -5,6 +5,8 @@ Neighbours: `cluster.ruletables` follows the stored tables, `admission.review` a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pawl.api.errors import Stalled
 from pawl.api.imagerules import ClusterTable
 from pawl.cluster.client import Cluster
@@ -13,10 +15,10 @@ from pawl.decide.tables import CompiledTable
 
 
 class TableFeed:
-    """Compiled tables by namespace, kept by watches of its own or of a `RuleTables` that is shared."""
+    """Compiled tables by namespace, kept by watches of its own. `namespaces`: the only ones that have any."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._tables = RuleTables(cluster, on_change=self._changed)
+    def __init__(self, cluster: Cluster, namespaces: Sequence[str] = ()) -> None:
+        self._tables = RuleTables(cluster, namespaces, clustered=not namespaces, on_change=self._changed)
         self._compiled: dict[str, CompiledTable] = {}
         self._own: frozenset[str] = frozenset()
 
@@ -24,6 +26,10 @@ class TableFeed:
     def ready(self) -> bool:
         """Whether all tables were listed once; before that the webhook changes nothing."""
         return self._tables.synced
+
+    async def until_ready(self) -> None:
+        """Return once all tables were listed."""
+        await self._tables.until_synced()
 
     async def run(self) -> None:
         """Follow the tables until cancelled."""

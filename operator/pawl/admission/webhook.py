@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
@@ -25,7 +26,8 @@ MAX_BODY: Final = 3 << 20
 """Bytes; the API server takes no larger request either."""
 
 Outcome = Literal["Rewritten", "Unchanged", "Failed"]
-Count = Callable[[Outcome], None]
+Count = Callable[[Outcome, float], None]
+"""Called once a review with what came of it and the seconds that it took."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +44,7 @@ _ASKED: Final = msgspec.json.Decoder(_Asked)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
-def uncounted(outcome: Outcome) -> None:
+def uncounted(outcome: Outcome, seconds: float) -> None:
     """Count nothing: for users of the webhook without metrics."""
 
 
@@ -63,7 +65,7 @@ class WebhookServer:
         with tempfile.TemporaryDirectory() as place:  # the ssl module takes certificates from files only
             pair = Path(place, "pair.pem")
             pair.touch(mode=0o600)
-            pair.write_bytes(bundle.key + bundle.certificate)
+            pair.write_bytes(bundle.key + b"\n" + bundle.certificate)
             self._tls.load_cert_chain(pair)
 
     async def start(self, host: str, port: int) -> int:
@@ -86,25 +88,25 @@ class WebhookServer:
             await self._runner.cleanup()
 
     async def _mutate(self, request: web.Request) -> web.Response:
-        raw = b""
+        begin = time.perf_counter()
         try:
-            raw = await request.read()
-            body = self.answer(raw)
+            body = self.answer(await request.read(), begin)
         except web.HTTPRequestEntityTooLarge:
-            body = self._failed(raw, "the review is larger than 3 MiB")
+            body = self._failed(b"", "the review is larger than 3 MiB", begin)
         return web.Response(body=body, content_type="application/json")
 
-    def answer(self, raw: bytes) -> bytes:
-        """Answer one review; never raises."""
+    def answer(self, raw: bytes, begin: float | None = None) -> bytes:
+        """Answer one review that came at `begin`, of the performance counter; never raises."""
+        begin = time.perf_counter() if begin is None else begin
         try:
             verdict = review(raw, self._lookup, self._own_namespace)
         except Exception as error:  # noqa: BLE001 - an image that stays is better than a Pod that is refused
-            return self._failed(raw, str(error) or type(error).__name__)
-        self._count("Rewritten" if verdict.changed else "Unchanged")
+            return self._failed(raw, str(error) or type(error).__name__, begin)
+        self._count("Rewritten" if verdict.changed else "Unchanged", time.perf_counter() - begin)
         return verdict.body
 
-    def _failed(self, raw: bytes, cause: str) -> bytes:
-        self._count("Failed")
+    def _failed(self, raw: bytes, cause: str, begin: float) -> bytes:
+        self._count("Failed", time.perf_counter() - begin)
         log.warning("review could not be judged; the object is left as it is", error=" ".join(cause.split()))
         try:
             uid = _ASKED.decode(raw).request.uid

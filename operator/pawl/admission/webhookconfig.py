@@ -10,12 +10,22 @@ import base64
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from pawl.admission.scope import PATH, Json, namespace_selector, no_mirror, object_selector, rules
+from pawl.decide.gatechoice import Configuration
 from pawl.decide.tables import Layer
 
 NAME: Final = "pawl"
 TIMEOUT: Final = 2
 """Seconds that a create waits for a webhook that does not answer."""
+
+
+_HEAD: Final[Json] = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "MutatingWebhookConfiguration",
+    "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": "pawl"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +49,48 @@ class Endpoint:
 def webhook_manifest(own_namespace: str, endpoint: Endpoint) -> Json:
     """Return the configuration, for Pods and for templates."""
     layers: tuple[Layer, ...] = ("pods", "templates")
-    return {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": "pawl"}},
-        "webhooks": [_webhook(layer, own_namespace, endpoint) for layer in layers],
-    }
+    return {**_HEAD, "webhooks": [_webhook(layer, own_namespace, endpoint) for layer in layers]}
+
+
+def empty_manifest() -> Json:
+    """Return the configuration that asks nobody: what charts ship, for the leader to fill."""
+    return {**_HEAD, "webhooks": []}
+
+
+def unlabelled(document: Json) -> Json:
+    """Leave the labels to whoever made the object: Pawl applies only the webhooks then."""
+    return {**document, "metadata": {"name": NAME}}
+
+
+class _Client(msgspec.Struct, rename="camel"):
+    ca_bundle: bytes = b""
+
+
+class _Hook(msgspec.Struct, rename="camel"):
+    client_config: _Client = msgspec.field(default_factory=_Client)
+
+
+class _Stored(msgspec.Struct):
+    webhooks: list[_Hook] | None = None
+
+
+_DECODER: Final = msgspec.json.Decoder(_Stored)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWebhook:
+    """The configuration as it is. `trusted` are the authorities that all its webhooks trust, None where it has none."""
+
+    state: Configuration = "absent"
+    trusted: bytes | None = None
+
+
+def read_webhook(raw: bytes) -> StoredWebhook:
+    """Read the configuration."""
+    found = [each.client_config.ca_bundle for each in _DECODER.decode(raw).webhooks or ()]
+    if not found:
+        return StoredWebhook("empty")
+    return StoredWebhook("filled", found[0] if len(set(found)) == 1 else b"")
 
 
 def _webhook(layer: Layer, own_namespace: str, endpoint: Endpoint) -> Json:

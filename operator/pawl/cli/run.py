@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 from urllib.request import getproxies
 
 import click
@@ -21,17 +22,30 @@ from pawl.controllers.replica import build
 from pawl.controllers.settings import Settings
 from pawl.registry.proxies import ProxySettings
 
+Certificates = Literal["Pawl", "Secret"]
+
+NAME: Final = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 @click.command(context_settings={"auto_envvar_prefix": "PAWL"})
 @click.option("--namespace", default="pawl-system", show_default=True, help="Where the Lease is.")
 @click.option("--bind", default=None, metavar="HOST:PORT", help="Metrics and health. Default: in a Pod 0.0.0.0:8080.")
-@click.option("--webhook", default=None, metavar="HOST:PORT", help="Serve the webhook, for clusters that need it.")
+@click.option(
+    "--webhook", default=None, metavar="HOST:PORT", help="Where to serve the webhook if the cluster needs it."
+)
+@click.option(
+    "--webhook-certificates",
+    type=click.Choice(["Pawl", "Secret"], case_sensitive=False),
+    default="Pawl",
+    show_default=True,
+    help="Who writes Secret pawl-webhook: Pawl, or something else such as cert-manager.",
+)
 @click.option(
     "--manage-gate/--no-manage-gate", default=None, help="Apply `pawl gate`. Default: outside a Pod, not inside."
 )
 @click.option("--plain-http-hosts", default="", metavar="H,..", help="host:port that may be spoken to without TLS.")
+@click.option("--pull-secrets", default="", metavar="A,B", help="Pull Secrets for every Pod that Pawl makes.")
 @click.option("--watch-namespaces", default="", metavar="A,B", help="Only these namespaces. Default: all.")
 @click.option("--kubeconfig", default=None, metavar="FILE", help="Default: KUBECONFIG, then the Pod's ServiceAccount.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
@@ -39,8 +53,10 @@ def run(
     namespace: str,
     bind: str | None,
     webhook: str | None,
+    webhook_certificates: Certificates,
     manage_gate: bool | None,  # noqa: FBT001 - click hands it over
     plain_http_hosts: str,
+    pull_secrets: str,
     watch_namespaces: str,
     kubeconfig: str | None,
     log_level: str,
@@ -57,17 +73,18 @@ def run(
         webhook=_place("--webhook", webhook) if webhook is not None else None,
         manage_gate=not in_pod if manage_gate is None else manage_gate,
         plain_http_hosts=frozenset(_words(plain_http_hosts)),
-        watch_namespaces=tuple(_words(watch_namespaces)),
+        pull_secrets=_names("--pull-secrets", pull_secrets),
+        watch_namespaces=_names("--watch-namespaces", watch_namespaces),
         proxies=_proxies(getproxies()),
     )
     configure(LogSettings(level=log_level))
-    asyncio.run(_main(settings))
+    asyncio.run(_main(settings, webhook_certificates))
 
 
-async def _main(settings: Settings) -> None:
+async def _main(settings: Settings, certificates: Certificates) -> None:
     from pawl.cli.run_gate import GatePlace, ReplicaGate
 
-    place = GatePlace(settings.namespace, settings.webhook, settings.in_pod)
+    place = GatePlace(settings.namespace, settings.webhook, settings.in_pod, certificates, settings.watch_namespaces)
     await Operator(await build(settings, lambda cluster: ReplicaGate(cluster, place))).run(asyncio.Event())
 
 
@@ -92,6 +109,15 @@ def _place(flag: str, text: str) -> tuple[str, int]:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _names(flag: str, text: str) -> tuple[str, ...]:
+    """Split names of Kubernetes objects. Raises InputError for what can be none."""
+    found = tuple(dict.fromkeys(_words(text)))
+    for name in found:
+        if not NAME.fullmatch(name) or len(name) > 253:
+            raise InputError(f"{flag}: {name} is no name of a Kubernetes object; write names with commas between")
+    return found
 
 
 def _proxies(environment: Mapping[str, str]) -> ProxySettings:

@@ -1,36 +1,41 @@
-"""The gate of one replica: what the controllers ask, and the webhook that every replica serves if it is told to.
+"""The gate of one replica: what the controllers ask, and the webhook that every replica serves where it is needed.
 
-Neighbours: `admission` has the parts, `controllers.gatekeeping` says what is asked of a gate; neither imports
-the other, so they meet here. Not here: what is rewritten.
+Neighbours: `admission` has the parts, `run_webhook` serves, `controllers.gatekeeping` says what is asked of a gate;
+neither room imports the other, so they meet here. Not here: what is rewritten.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final, Literal
 
 import structlog
 
-from pawl.admission.install import ClusterGate
-from pawl.admission.webhookconfig import Endpoint
+from pawl.admission.install import SETTLE, ClusterGate
+from pawl.admission.webhookconfig import Endpoint, StoredWebhook
 from pawl.api.errors import ClusterError
 from pawl.cluster.client import Cluster
+from pawl.controllers.gatekeeping import RECHECK, Count
 from pawl.controllers.tasks import run_until
-
-if TYPE_CHECKING:
-    from pawl.admission.certificates import Bundle
-    from pawl.admission.webhook import WebhookServer
+from pawl.decide.gatechoice import GateChoice, Listener
 
 SERVICE: Final = "pawl-webhook"
 """Service by which the API server finds the webhook of replicas that run in Pods."""
-RENEW: Final = 3600.0
-"""Seconds between two looks at the certificate."""
-PATIENCE: Final = 5.0
-"""Seconds until a certificate that could not be had is asked for again."""
+DRAIN: Final = 5.0
+"""Seconds for which a Pod that ends still answers: until then Services may send it reviews."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GateTiming:
+    """Seconds: between two looks; until policies that came are relied on; a replica that ends still answers."""
+
+    look: float = RECHECK
+    settle: float = SETTLE
+    drain: float = DRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,58 +45,108 @@ class GatePlace:
     namespace: str
     webhook: tuple[str, int] | None = None
     in_pod: bool = False
+    certificates: Literal["Pawl", "Secret"] = "Pawl"
+    """Who writes the Secret of the webhook: Pawl, or something else such as cert-manager."""
+    watched: tuple[str, ...] = ()
+    """The only namespaces that have tables; empty: all."""
+    timing: GateTiming = GateTiming()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names by which the webhook is called."""
+        """Names by which the webhook is called; the first is the one that the API server uses."""
         if self.in_pod:
             return (f"{SERVICE}.{self.namespace}.svc", f"{SERVICE}.{self.namespace}.svc.cluster.local")
         return (self.webhook[0],) if self.webhook is not None else ()
+
+    def endpoint(self, port: int, authorities: bytes) -> Endpoint:
+        """Return where the API server finds the webhook."""
+        host = self.webhook[0] if self.webhook is not None else ""
+        return Endpoint(SERVICE if self.in_pod else f"https://{host}:{port}", authorities)
 
 
 class ReplicaGate(ClusterGate):
     """A gate with the webhook of this replica."""
 
     def __init__(self, cluster: Cluster, place: GatePlace) -> None:
-        super().__init__(cluster, place.namespace, lambda: self._found)
+        super().__init__(cluster, place.namespace, lambda: self._found, settle=place.timing.settle)
         self._api = cluster
         self._place = place
         self._found: Endpoint | None = None
+        self._asked = place.webhook is None
+        self._wanted = False
+        self._trouble = ""
+        self._look_now = asyncio.Event()
 
-    async def serve(self) -> None:
-        """Serve the webhook until cancelled; return at once if this replica has none."""
+    @property
+    def listener(self) -> Listener:
+        """How far the webhook of this replica is."""
+        if self._place.webhook is None:
+            return "off"
+        return "starting" if self._found is None else "up"
+
+    def ready(self) -> bool:
+        """Whether the webhook answers, if it is needed."""
+        return self._asked and (self._found is not None or not self._wanted)
+
+    async def keep(self, *, manage: bool) -> GateChoice:
+        """As every gate; and serve at once what the choice needs."""
+        choice = await super().keep(manage=manage)
+        if choice.serve and not self._wanted:
+            self._look_now.set()
+        return choice
+
+    async def serve(self, count: Count) -> None:
+        """Serve the webhook whenever it is needed, until cancelled; return at once if this replica has none."""
         if self._place.webhook is None:
             return
+        while True:
+            await self._need()
+            if self._wanted:
+                await self._serve(count)
+            else:
+                await self._pause()
+
+    async def _serve(self, count: Count) -> None:
         # A server and a certificate authority take eight MiB, and few replicas need them.
-        from pawl.admission.tablefeed import TableFeed
-        from pawl.admission.webhook import WebhookServer
+        from pawl.cli.run_webhook import Webhook
 
-        feed, bundle = TableFeed(self._api), await self._bundle()
-        server = WebhookServer(feed.lookup, self._place.namespace, bundle)
-        host, wanted = self._place.webhook
+        webhook, unneeded = Webhook(self._api, self._place, count, self._offer), asyncio.Event()
         try:
-            port = await server.start(host, wanted)
-            self._found = Endpoint(SERVICE if self._place.in_pod else f"https://{host}:{port}", bundle.authorities)
-            log.info("webhook listening", host=host, port=port)
-            await run_until(asyncio.Event(), feed.run(), self._renew(server, bundle))
+            await run_until(unneeded, webhook.run(), self._watch(webhook.follow, unneeded))
         finally:
-            await server.close()
+            self._found = None
 
-    async def _renew(self, server: WebhookServer, bundle: Bundle) -> None:
-        while True:
-            await asyncio.sleep(RENEW)
-            fresh = await self._bundle()
-            if fresh != bundle and self._found is not None:
-                server.reload(fresh)
-                bundle, self._found = fresh, Endpoint(self._found.place, fresh.authorities)
-                log.info("webhook certificate renewed", ends=fresh.ends.isoformat())
+    def _offer(self, endpoint: Endpoint) -> None:
+        self._found = endpoint
 
-    async def _bundle(self) -> Bundle:
-        from pawl.admission.certificates import ensure_bundle
+    async def _watch(self, follow: Callable[[StoredWebhook], Awaitable[None]], unneeded: asyncio.Event) -> None:
+        """Look until two looks running found no need: a review may be on its way."""
+        misses = 0
+        while misses < 2:
+            await self._pause()
+            stored = await self._need()
+            misses = 0 if self._wanted else misses + 1
+            if stored is not None:
+                await follow(stored)
+        log.info("the webhook is not needed any more")
+        unneeded.set()
 
-        while True:
-            try:
-                return await ensure_bundle(self._api, self._place.namespace, self._place.hosts, datetime.now(UTC))
-            except ClusterError as error:
-                log.warning("no webhook certificate yet", error=str(error))
-                await asyncio.sleep(PATIENCE)
+    async def _need(self) -> StoredWebhook | None:
+        """Ask whether the webhook is needed; where that cannot be asked, nothing changes."""
+        try:
+            seen, choice = await self.look()
+        except ClusterError as error:
+            if str(error) != self._trouble:
+                log.warning("it cannot be asked whether the webhook is needed", error=str(error))
+            self._trouble, self._asked = str(error), True
+            return None
+        self._wanted, self._trouble, self._asked = choice.serve, "", True
+        return seen.webhook
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._look_now.wait(), self._place.timing.look)
+        except TimeoutError:
+            return
+        finally:
+            self._look_now.clear()

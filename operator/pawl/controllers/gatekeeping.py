@@ -19,52 +19,63 @@ from pawl.api.imagerules import Table
 from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.ruletables import StoredTable
+from pawl.decide.gatechoice import POLICY, UNKNOWN, WEBHOOK, GateChoice
 
 RECHECK: Final = 60.0
 """Seconds for which an answer about the gate as a whole is believed."""
 PATIENCE: Final = 5.0
 """Seconds in which the API server's own cache of tables must have caught up with a table that was just written."""
 POLL: Final = 0.1
+SOON: Final = 5.0
+"""Seconds until a gate that is not there is looked for again."""
 
 log = structlog.get_logger(__name__)
+
+
+Count = Callable[[str, float], None]
+"""Called once a review of the webhook, with what came of it and the seconds that it took."""
 
 
 class Gate(Protocol):
     """What the admission room offers."""
 
-    def kind(self) -> Awaitable[str]:
-        """Return what rewrites Pods in this cluster: MutatingAdmissionPolicy, Webhook, or "" for nothing."""
-        ...
+    def keep(self, *, manage: bool) -> Awaitable[GateChoice]:
+        """Make the gate what it should be and say what rewrites Pods; writes nothing where it is. Raises ClusterError.
 
-    def apply(self) -> Awaitable[None]:
-        """Make the static objects of the gate what they should be; writes nothing where they are."""
+        With `manage` its objects are made and deleted as well.
+        """
         ...
 
     def probe(self, namespace: str, table: Table) -> Awaitable[str | None]:
         """Return None if a Pod in a namespace comes back as the table says, else a sentence."""
         ...
 
-    def serve(self) -> Awaitable[None]:
+    def serve(self, count: Count) -> Awaitable[None]:
         """Run what the gate needs on every replica, until cancelled; return where it needs nothing."""
+        ...
+
+    def ready(self) -> bool:
+        """Whether what is to be served is served."""
         ...
 
 
 class NoGate:
     """Stands where no gate was handed in: nothing rewrites."""
 
-    async def kind(self) -> str:
-        """Return nothing."""
-        return ""
-
-    async def apply(self) -> None:
-        """Do nothing."""
+    async def keep(self, *, manage: bool) -> GateChoice:  # noqa: ARG002
+        """Say that nothing rewrites."""
+        return GateChoice("", way_out="this replica has no gate")
 
     async def probe(self, namespace: str, table: Table) -> str | None:  # noqa: ARG002
         """Say that nothing rewrites."""
         return "no gate is at work"
 
-    async def serve(self) -> None:
+    async def serve(self, count: Count) -> None:
         """Need nothing."""
+
+    def ready(self) -> bool:
+        """Have nothing to wait for."""
+        return True
 
 
 def no_gate(_cluster: Cluster) -> Gate:
@@ -84,13 +95,20 @@ class GateKeeper:
     """Asks the gate, and remembers what it said."""
 
     def __init__(
-        self, gate: Gate, *, manage: bool, clock: Callable[[], float], now: Callable[[], float] = time.time
+        self,
+        gate: Gate,
+        *,
+        manage: bool,
+        clock: Callable[[], float],
+        now: Callable[[], float] = time.time,
+        recheck: float = RECHECK,
     ) -> None:
         self._gate = gate
         self._now = now
         self._manage = manage
         self._clock = clock
-        self._kind = ""
+        self._recheck = recheck
+        self._choice = GateChoice("")
         self._asking = asyncio.Lock()
         self._asked_at = float("-inf")
         self._proved: dict[str, str] = {}
@@ -102,15 +120,36 @@ class GateKeeper:
         """Return when the gate was proved again after a fault, in seconds since the epoch; 0 if it never had one."""
         return self._back.get(namespace, 0.0)
 
+    async def run(self, changed: Callable[[], None]) -> None:
+        """Ask again and again until cancelled, and tell when the gate is another one than before."""
+        before: str | None = None
+        while True:
+            try:
+                kind = await self.kind()
+            except ClusterError as error:
+                log.warning("the gate could not be asked about", error=str(error))
+            else:
+                if before is not None and kind != before:
+                    log.info("another gate", before=before or "none", gate=kind or "none")
+                    changed()
+                before = kind
+            await asyncio.sleep(self._recheck if before else min(self._recheck, SOON))
+
     async def kind(self) -> str:
         """Return what rewrites Pods, "" for nothing. Raises ClusterError."""
         async with self._asking:
-            if not self._kind or self._clock() - self._asked_at > RECHECK:
-                if self._manage:
-                    await self._gate.apply()
-                self._kind = await self._gate.kind()
-                self._asked_at = self._clock()
-            return self._kind
+            if not self._choice.kind or self._clock() - self._asked_at >= self._recheck:
+                choice = await self._gate.keep(manage=self._manage)
+                if choice.kind != self._choice.kind:
+                    self._prove_anew(choice.kind)
+                self._choice, self._asked_at = choice, self._clock()
+            return self._choice.kind
+
+    def _prove_anew(self, kind: str) -> None:
+        """Believe no proof of another gate. Only the webhook gives way without a gap; else Pods may have passed."""
+        if (self._choice.kind, kind) != (WEBHOOK, POLICY):
+            self._lost |= set(self._proved)
+        self._proved.clear()
 
     async def fault(self, namespace: str, stored: StoredTable) -> GateFault | None:
         """Return why Pods of a namespace would not be rewritten by a stored table, None if they are.
@@ -121,10 +160,8 @@ class GateKeeper:
             return None
         proof = f"{stored.uid}/{stored.version}"
         if not await self._still(namespace, proof):
-            self._lost |= {namespace, *self._proved}
-            self._proved.clear()
-            text = "nothing rewrites Pods in this cluster; apply `pawl gate`, or run with --manage-gate"
-            return GateFault(Reason.GATE_MISSING, text)
+            self._lost.add(namespace)
+            return GateFault(Reason.GATE_MISSING, f"nothing rewrites Pods in this cluster: {self._choice.way_out}")
         if self._proved.get(namespace) == proof:
             return None
         fault = await self._probed(namespace, stored.table, 0.0 if self._failed.get(namespace) == proof else PATIENCE)
@@ -146,7 +183,7 @@ class GateKeeper:
         except ClusterError:
             if self._proved.get(namespace) != proof:
                 raise
-            return self._kind or "unknown"
+            return self._choice.kind or UNKNOWN
 
     async def _probed(self, namespace: str, table: Table, patience: float) -> GateFault | None:
         end = self._clock() + patience

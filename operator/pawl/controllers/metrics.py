@@ -25,6 +25,7 @@ MAX_HOSTS: Final = 100
 OTHER: Final = "other"
 
 REQUEST_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+REVIEW_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2)
 WORK_BUCKETS: Final = (0.001, 0.005, 0.025, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60)
 WAIT_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1, 5, 15, 60, 300)
 LAG_BUCKETS: Final = (1, 10, 60, 300, 900, 3600, 4 * 3600, 86400, 7 * 86400)
@@ -94,6 +95,11 @@ class Metrics:
         self._outside.api_requests.labels(verb, resource, str(code) if code else "none").inc()
         self._outside.api_seconds.labels(verb).observe(seconds)
 
+    def webhook_review(self, result: str, seconds: float) -> None:
+        """The webhook answered a review: Rewritten, Unchanged or Failed."""
+        self._outside.reviews.labels(result).inc()
+        self._outside.review_seconds.observe(seconds)
+
     def waited(self, key: Key, seconds: float) -> None:
         """A key waited for a worker. Fits `QueueSettings.waited`."""
         self._worked.waits.labels(key.kind).observe(seconds)
@@ -156,7 +162,7 @@ class _Decided:
 
 
 class _Outside:
-    """Requests to registries and to the API server."""
+    """Requests to registries and to the API server, and what the API server asks."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry_requests = Counter(
@@ -180,6 +186,18 @@ class _Outside:
             "Duration of requests to the API server.",
             ["verb"],
             buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self.reviews = Counter(
+            "pawl_webhook_reviews",
+            "Reviews that the webhook answered, by result (Rewritten, Unchanged, Failed).",
+            ["result"],
+            registry=registry,
+        )
+        self.review_seconds = Histogram(
+            "pawl_webhook_review_duration_seconds",
+            "From a review's arrival to its answer.",
+            buckets=REVIEW_BUCKETS,
             registry=registry,
         )
 

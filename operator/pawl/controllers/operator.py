@@ -47,7 +47,7 @@ class Operator:
 
     async def _gate(self) -> None:
         """Serve what the gate needs: on every replica, leading or not."""
-        await self._replica.gate.serve()
+        await self._replica.gate.serve(self._replica.metrics.webhook_review)
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         replica = self._replica
@@ -57,6 +57,7 @@ class Operator:
         health.add_live(lag_check(replica.lag), flag_check("watch", self._watch_lives, dead))
         starting = "policies and overrides are not all read yet; are the CRDs installed and readable?"
         health.add_ready(flag_check("policies", self._replica.complete.is_set, starting))
+        health.add_ready(flag_check("webhook", replica.gate.ready, "the webhook is needed and does not answer yet"))
         port = await health.start(replica.settings.host, replica.settings.port)
         log.info("listening", host=replica.settings.host, port=port, identity=replica.identity)
 

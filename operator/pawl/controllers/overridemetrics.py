@@ -24,11 +24,12 @@ from pawl.cluster.client import Cluster
 from pawl.cluster.ruletables import RuleTables, StoredTable
 from pawl.cluster.world import World
 from pawl.controllers.queue import Key
+from pawl.decide.gatechoice import POLICY, UNKNOWN, WEBHOOK
 from pawl.decide.rollout import Spotted
 
 KINDS: Final = ("ImageOverride", "ClusterImageOverride")
 STATES: Final = tuple(WorkloadCounts.model_fields)
-GATES: Final = ("MutatingAdmissionPolicy", "Webhook", "none")
+GATES: Final = (POLICY, WEBHOOK, UNKNOWN, "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class OverrideMetrics(Collector):
         self._told.pop(key, None)
 
     def gate(self, kind: str) -> None:
-        """The gate was asked what rewrites Pods: MutatingAdmissionPolicy, Webhook, or "" for nothing."""
+        """The gate was asked what rewrites Pods: MutatingAdmissionPolicy, Webhook, Unknown, or "" for nothing."""
         self._gate = kind or "none"
 
     def acted(self, action: str, result: str) -> None:

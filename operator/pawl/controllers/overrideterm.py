@@ -81,7 +81,9 @@ class OverrideTerm:
         self._sightings, self._explainer = Sightings(keys, manifests), Explainer(keys, manifests)
         self._copies = Copies(SecretCopies(replica.cluster))
         self._debts = Debts(DebtStore(replica.cluster), guard, scopes)
-        self._gate = GateKeeper(replica.gate, manage=settings.manage_gate, clock=self._clock)
+        self._gate = GateKeeper(
+            replica.gate, manage=settings.manage_gate, clock=self._clock, recheck=settings.gate_recheck
+        )
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -109,6 +111,11 @@ class OverrideTerm:
         finally:
             await self._sightings.aclose()
             await self._explainer.aclose()
+
+    def _all(self) -> None:
+        """Look at every override: another gate rewrites Pods, or none does."""
+        for key in self._replica.overrides:
+            self._replica.override_queue.add(key)
 
     async def _resume_jobs(self) -> None:
         """Make again what a crash left deleted: in every namespace where an override may recreate Jobs."""
@@ -176,7 +183,7 @@ class OverrideTerm:
 
     def _loop(self) -> Loop:
         replica = self._replica
-        prepulls = Prepulls(replica.cluster, self._world)
+        prepulls = Prepulls(replica.cluster, self._world, replica.settings.pull_secrets)
         explanations = Explanations(self._explainer, self._clock)
         sources = Sources(self._world, self._gate, self._fights, prepulls, explanations, self._terms)
         finish = FinishParts(

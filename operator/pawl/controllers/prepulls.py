@@ -8,11 +8,12 @@ Neighbours: `decide.prepull` says which, `overrideacts` starts them. Not here: w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pawl.api.errors import Conflict
 from pawl.cluster.client import Cluster
+from pawl.cluster.podspecs import account_secrets, with_pull_secrets
 from pawl.cluster.resources import JOBS
 from pawl.cluster.world import World
 from pawl.decide.objects import PodRow, WorkloadRow
@@ -29,14 +30,18 @@ DEADLINE: Final = 1800
 class Prepulls:
     """Starts pulls and says how far they are."""
 
-    def __init__(self, cluster: Cluster, world: World) -> None:
+    def __init__(self, cluster: Cluster, world: World, pull_secrets: Sequence[str] = ()) -> None:
         self._cluster = cluster
         self._world = world
+        self._pull_secrets = tuple(pull_secrets)
 
     async def start(self, action: Prepull) -> None:
         """Start one pull; one that was started before is no error."""
+        added = self._pull_secrets
+        if added or action.pull_secrets:
+            added = (*await account_secrets(self._cluster, action.namespace, action.account), *added)
         try:
-            await self._cluster.create(JOBS, action.namespace, job_of(action))
+            await self._cluster.create(JOBS, action.namespace, job_of(action, added))
         except Conflict:
             return
 
@@ -66,13 +71,16 @@ def state_of(row: WorkloadRow, pods: Iterable[PodRow]) -> PullState:
     return PullState.FAILED if job is not None and job.finished else PullState.PULLING
 
 
-def job_of(action: Prepull) -> dict[str, object]:
-    """Return the Job that pulls one image onto one node. It runs as nobody, with nothing, and only to end."""
+def job_of(action: Prepull, added: Sequence[str] = ()) -> dict[str, object]:
+    """Return the Job that pulls one image onto one node. It runs as nobody, with nothing, and only to end.
+
+    `added` are pull Secrets besides those that the workload's Pods have.
+    """
     container = {
         "name": "pull",
         "image": action.image,
         "command": ["/pawl-prepull-has-no-program"],
-        "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "16Mi"}},
+        "resources": {"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"cpu": "100m", "memory": "16Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -88,7 +96,7 @@ def job_of(action: Prepull) -> dict[str, object]:
         "tolerations": [{"operator": "Exists"}],
         "securityContext": {"runAsNonRoot": True, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
-    } | ({"imagePullSecrets": [{"name": name} for name in action.pull_secrets]} if action.pull_secrets else {})
+    }
     labels = {LABEL: "true", "app.kubernetes.io/managed-by": "pawl"}
     return {
         "apiVersion": "batch/v1",
@@ -98,7 +106,10 @@ def job_of(action: Prepull) -> dict[str, object]:
             "backoffLimit": 0,
             "activeDeadlineSeconds": DEADLINE,
             "ttlSecondsAfterFinished": TTL,
-            "template": {"metadata": {"labels": labels}, "spec": spec},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": with_pull_secrets(spec, (*action.pull_secrets, *added)),
+            },
         },
     }
 

@@ -40,7 +40,11 @@ class Settings:
     webhook: tuple[str, int] | None = None
     """Host and port of the webhook, for clusters without MutatingAdmissionPolicy; None: not served."""
     manage_gate: bool = False
-    """Apply the admission policies, or the webhook configuration, when leading."""
+    """Make the objects of the gate when leading; else only the webhooks of a configuration that is there are kept."""
+    gate_recheck: float = 60.0
+    """Seconds between two looks at which gate the API server has."""
+    pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets that every Pod gets which Pawl makes, besides its own."""
     connections: int = 16
     """Requests to the API server at once; each connection costs a quarter of a MiB for TLS."""
     lease: Timing = field(default_factory=Timing)

@@ -1,4 +1,4 @@
-"""Which gate a cluster has and what is to be done about it: the policies where the API server runs them, else the webhook.
+"""Which gate a cluster has and what is to be done about it: policies where the API server runs them, else the webhook.
 
 Two rules hold throughout: what rewrites now is only taken away when another one has stood for a while, and nothing is
 made that Pawl may not make. Neighbours: `admission.install` reads the facts and acts, `controllers.gatekeeping` asks.

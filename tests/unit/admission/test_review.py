@@ -148,7 +148,7 @@ def test_what_is_no_review_is_an_error_here(raw: bytes) -> None:
 
 
 def server(counted: list[Outcome], lookup: Any = lambda _: HUB) -> WebhookServer:
-    return WebhookServer(lookup, "own", new_bundle(["h"], datetime.now(UTC)), counted.append)
+    return WebhookServer(lookup, "own", new_bundle(["h"], datetime.now(UTC)), lambda result, _: counted.append(result))
 
 
 def broken(namespace: str) -> CompiledTable:

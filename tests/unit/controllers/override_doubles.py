@@ -25,7 +25,7 @@ from pawl.cluster.secrets import SecretReader
 from pawl.cluster.world import World
 from pawl.controllers.access import AccessReader
 from pawl.controllers.fightfeed import Fights
-from pawl.controllers.gatekeeping import GateKeeper
+from pawl.controllers.gatekeeping import Count, GateKeeper
 from pawl.controllers.imagerules import RULES, ImageRulesController, RulesParts
 from pawl.controllers.overridecopies import Copies
 from pawl.controllers.overridestore import OverrideStore, key_of
@@ -36,6 +36,7 @@ from pawl.controllers.sightings import Sighting, Wish
 from pawl.controllers.standing import Board, Standing
 from pawl.controllers.store import PolicyStore
 from pawl.controllers.targets import Targets
+from pawl.decide.gatechoice import GateChoice
 from pawl.decide.objects import FINALIZER, ImageAt, NamespaceRow, NodeRow, Owner, PodRow, PodSpec, WorkloadRow
 
 PAWL = "/apis/pawl.dev/v1alpha1"
@@ -155,21 +156,24 @@ class Gate:
     rewrites: str = "MutatingAdmissionPolicy"
     answers: list[str | ClusterError | None] = field(default_factory=lambda: [None])
     broken: ClusterError | None = None
+    asked: int = 0
     applied: int = 0
     probes: int = 0
     time: float = 0.0
     tick: float = 1.0
 
-    async def kind(self) -> str:
+    async def keep(self, *, manage: bool) -> GateChoice:
         if self.broken is not None:
             raise self.broken
-        return self.rewrites
+        self.asked += 1
+        self.applied += manage
+        return GateChoice(self.rewrites, way_out="" if self.rewrites else "apply it")
 
-    async def apply(self) -> None:
-        self.applied += 1
-
-    async def serve(self) -> None:
+    async def serve(self, _count: Count) -> None:
         return
+
+    def ready(self) -> bool:
+        return True
 
     async def probe(self, _namespace: str, _table: Table) -> str | None:
         self.probes += 1

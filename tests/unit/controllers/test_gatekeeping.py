@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from pawl.api.imagerules import Table
 from pawl.api.reasons import Reason
 from pawl.cluster.ruletables import StoredTable
 from pawl.controllers.gatekeeping import PATIENCE, RECHECK, GateKeeper, NoGate
+from pawl.decide.gatechoice import POLICY, UNKNOWN, WEBHOOK
 
 STORED = StoredTable("shop", "pawl", "uid", "7", Table())
 
@@ -85,10 +87,63 @@ async def test_an_answer_about_the_gate_is_believed_for_a_while() -> None:
     keeper = gate.keeper(manage=True)
     for _ in range(5):
         await keeper.kind()
-    assert gate.applied == 1
-    gate.time += RECHECK + 1
+    assert (gate.asked, gate.applied) == (1, 1)
+    gate.time += RECHECK
     await keeper.kind()
-    assert gate.applied == 2
+    assert (gate.asked, gate.applied) == (2, 2)
+
+
+async def test_a_gate_that_is_not_there_is_asked_for_at_every_look_and_its_way_out_is_told() -> None:
+    gate = Gate(rewrites="")
+    keeper = gate.keeper()
+    for _ in range(3):
+        fault = await keeper.fault("shop", STORED)
+        assert fault is not None
+        assert fault.message == "nothing rewrites Pods in this cluster: apply it"
+    assert (gate.asked, gate.applied) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "back"),
+    [(WEBHOOK, POLICY, False), (POLICY, WEBHOOK, True), (UNKNOWN, POLICY, True)],
+)
+async def test_another_gate_is_proved_anew_and_only_one_change_leaves_no_gap(
+    before: str,
+    after: str,
+    back: bool,  # noqa: FBT001
+) -> None:
+    gate = Gate(rewrites=before)
+    keeper = gate.keeper()
+    await keeper.fault("shop", STORED)
+    gate.rewrites, gate.time = after, gate.time + RECHECK
+    await keeper.fault("shop", STORED)
+    assert gate.probes == 2
+    assert bool(keeper.back_since("shop")) is back
+
+
+async def test_where_the_gate_may_not_be_seen_a_trial_pod_decides() -> None:
+    gate = Gate(rewrites=UNKNOWN)
+    assert await gate.keeper().fault("shop", STORED) is None
+    gate = Gate(rewrites=UNKNOWN, answers=["stays docker.io/x"])
+    fault = await gate.keeper().fault("shop", STORED)
+    assert fault is not None
+    assert fault.reason is Reason.GATE_NOT_REWRITING
+
+
+async def test_a_change_of_the_gate_is_told_while_nothing_else_happens() -> None:
+    gate, changes = Gate(), asyncio.Event()
+    keeper = GateKeeper(gate, manage=False, clock=asyncio.get_running_loop().time, recheck=0.01)
+    task = asyncio.create_task(keeper.run(changes.set))
+    try:
+        async with asyncio.timeout(5):
+            while gate.asked < 3:  # noqa: ASYNC110 - the double has no event
+                await asyncio.sleep(0.005)
+            assert not changes.is_set()
+            gate.rewrites = WEBHOOK
+            await changes.wait()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_gate_that_cannot_be_asked_about_leaves_what_was_proved() -> None:

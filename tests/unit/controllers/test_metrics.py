@@ -55,6 +55,8 @@ def test_the_names_are_these() -> None:
         "pawl_scans",
         "pawl_selection_lag_seconds",
         "pawl_selections",
+        "pawl_webhook_review_duration_seconds",
+        "pawl_webhook_reviews",
         "pawl_workqueue_depth",
         "pawl_workqueue_queue_duration_seconds",
         "pawl_workqueue_work_duration_seconds",
