@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.cluster.api import POLICIES, Json
 from tests.cluster.operators import good
 from tests.cluster.override_scene import PUBLIC, Scene
-from tests.cluster.override_stage import plural_of
+from tests.cluster.override_stage import plural_of, wait_for
 from tests.cluster.override_stage_specs import cluster_override, enforcement, override, rollout, rule
 from tests.cluster.override_stage_workloads import bare_pod, deployment
 
@@ -64,7 +64,7 @@ class Wish:
 
     def until(self, condition: str, value: str) -> Json:
         """Wait for a condition such as ("Ready", "True/Verified"); the override that has it."""
-        self.scene.stage.wait(lambda: self.said().get(condition) == value, f"{condition}={value}, {self.said()}")
+        wait_for(lambda: self.said().get(condition) == value, what=f"{condition}={value}", seen=self.read)
         return self.read()
 
     def delete(self) -> None:
@@ -129,18 +129,26 @@ def _contested(wish: Wish) -> Json:
     pod = bare_pod("worker", wish.scene.source())
     pod["metadata"]["ownerReferences"] = [_reference(owner)]
     for _ in range(CHURN):
-        good(stage.api.post(stage.path("pods"), pod))
-        stage.wait(lambda: _runs_or_contested(wish), "the Pod to run, or Pawl to step back")
+        _lives(wish, pod)
         if "Contested" in wish.said():
-            return wish.until("Ready", "False/PodChurn")
+            break
         good(stage.api.delete(f"{stage.path('pods', 'worker')}?gracePeriodSeconds=0"))
         stage.wait(lambda: stage.find("pods", "worker") is None, "the Pod to be gone")
-    raise AssertionError(f"after {CHURN} Pods still {wish.said()}")
+    _lives(wish, pod)
+    return wish.until("Ready", "False/PodChurn")
 
 
-def _runs_or_contested(wish: Wish) -> bool:
-    phase = wish.scene.stage.read("pods", "worker")["status"].get("phase")
-    return phase == "Running" or "Contested" in wish.said()
+def _lives(wish: Wish, pod: Json) -> None:
+    """Wait until the Pod runs; make it as often as it is not there."""
+    stage = wish.scene.stage
+
+    def runs() -> bool:
+        found = stage.find("pods", "worker")
+        if found is None:
+            stage.api.post(stage.path("pods"), pod)
+        return found is not None and found["status"].get("phase") == "Running"
+
+    stage.wait(runs, "the Pod to run")
 
 
 def _config_map() -> Json:
