@@ -120,6 +120,21 @@ def put(place: Place, program: Program, tool: bytes) -> Placed:
     return described(place.registry, program, made)
 
 
+def copy(source: Place, name: str, target: Place, repository: str) -> str:
+    """Copy an image for one platform, `repository@digest` of a registry; its new name with the digest."""
+    path, _, digest = name.partition("@")
+    with source.client() as there, target.client() as here:
+        kinds = f"{MANIFEST}, application/vnd.docker.distribution.manifest.v2+json"
+        answer = there.get(f"/v2/{path}/manifests/{digest}", headers={"Accept": kinds})
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        for each in (found["config"], *found["layers"]):
+            blob = there.get(f"/v2/{path}/blobs/{each['digest']}", follow_redirects=True).content
+            _upload(here, repository, Blob(each["mediaType"], blob))
+        _manifest(here, repository, Blob(answer.headers["Content-Type"], answer.content), digest)
+    return f"{target.registry}/{repository}@{digest}"
+
+
 def build(program: Program, tool: bytes) -> Built:
     """Make the bytes of an image. Pure."""
     tar = layer(tool)

@@ -189,7 +189,8 @@ def nodes_of(api: Api) -> list[str]:
 
 def begun(pod: Json) -> Json:
     """How far the first container came: {} while the kubelet is still at it."""
-    state: Json = next(iter(pod["status"].get("containerStatuses", [])), {}).get("state", {})
+    states: list[Json] = pod["status"].get("containerStatuses", [])
+    state: Json = states[0]["state"] if states else {}
     return {} if state.get("waiting", {}).get("reason") == "ContainerCreating" else state
 
 
