@@ -1,8 +1,8 @@
 """Where the API server is and who we are: read from a kubeconfig or from the Pod, and read again before it expires.
 
-The `kubernetes` client does the reading (contexts, merged files, exec plugins, OIDC, TLS); only plain values leave this
-file. Every refresh reads from the start, so a rotated token, CA or client certificate is seen the same way.
-Neighbours: `connect` sends requests with what is found here. Not here: requests.
+Every refresh reads from the start, so a rotated token, CA or client certificate is seen the same way.
+Neighbours: `kubeconfig` and `servers` do the reading, `connect` sends requests with what is found here. Not here:
+requests.
 """
 
 from __future__ import annotations
@@ -12,26 +12,16 @@ import hashlib
 import ipaddress
 import os
 import ssl
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.client.rest import RESTClientObject
-from kubernetes.aio.config import ConfigException, load_kube_config
-from kubernetes.aio.config.incluster_config import (
-    SERVICE_CERT_FILENAME,
-    SERVICE_HOST_ENV_NAME,
-    SERVICE_TOKEN_FILENAME,
-    InClusterConfigLoader,
-)
-from yaml import YAMLError
-
 from pawl.api.errors import InputError
+from pawl.cluster import servers
 from pawl.cluster.refusals import one_line
+from pawl.cluster.servers import Server
 
 TOKEN_PERIOD: Final = 60.0
 """Seconds between two readings of the Pod's token; the kubelet renews the file well before the old token ends."""
@@ -49,8 +39,8 @@ class Place:
 
     kubeconfig: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    token_file: str = SERVICE_TOKEN_FILENAME
-    ca_file: str = SERVICE_CERT_FILENAME
+    token_file: str = servers.TOKEN
+    ca_file: str = servers.AUTHORITY
 
     def found_kubeconfig(self) -> str | None:
         """Return the kubeconfig to read: the explicit one, `KUBECONFIG`, or, outside of a Pod, the user's own."""
@@ -61,7 +51,7 @@ class Place:
 
     def in_pod(self) -> bool:
         """Tell whether this process runs in a Pod: `KUBERNETES_SERVICE_HOST` is set and a token is mounted."""
-        return bool(self.environ.get(SERVICE_HOST_ENV_NAME)) and Path(self.token_file).is_file()
+        return bool(self.environ.get(servers.HOST)) and Path(self.token_file).is_file()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +75,12 @@ class Credentials:
 
 async def load(place: Place) -> Credentials:
     """Read the credentials. Raises InputError with a sentence where nothing usable is found."""
-    configuration = Configuration()
     try:
         async with asyncio.timeout(PLUGIN_TIMEOUT):
-            lifetime = await _fill(configuration, place)
-        return _credentials(configuration, place, lifetime)
+            return _credentials(*await _read(place), place.environ)
     except TimeoutError:
         raise InputError(f"the credential plugin of {_origin(place)} gave no answer in {PLUGIN_TIMEOUT:g} s") from None
-    except (ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         # The loader trips over a malformed file with whatever Python raises first; each means the same to the user.
         raise InputError(f"{_origin(place)} is not usable: {one_line(str(error))}; {_way_out(place)}") from error
 
@@ -107,27 +95,17 @@ def _way_out(place: Place) -> str:
     return "check automountServiceAccountToken" if inside else "name another with --kubeconfig"
 
 
-async def _fill(configuration: Configuration, place: Place) -> float:
-    """Fill the configuration and return its lifetime in seconds."""
+async def _read(place: Place) -> tuple[Server, float]:
+    """Return the server and the seconds until it is to be read again."""
     found = place.found_kubeconfig()
     if found is None:
-        _fill_from_pod(configuration, place)
-        return TOKEN_PERIOD
+        return servers.of_pod(place.environ, place.token_file, place.ca_file), TOKEN_PERIOD
     if not _exists(found):
         raise InputError(f"there is no kubeconfig {found}; set KUBECONFIG or name one with --kubeconfig")
-    # persist_config off: an operator never writes into its user's kubeconfig.
-    reading: Awaitable[object] = load_kube_config(  # type: ignore[no-untyped-call]
-        config_file=found, client_configuration=configuration, persist_config=False
-    )
-    loader = await reading
-    return _plugin_lifetime(getattr(loader, "exec_plugin_expiry", None))
+    from pawl.cluster.kubeconfig import read  # noqa: PLC0415 - ten MiB that a Pod does not need
 
-
-def _fill_from_pod(configuration: Configuration, place: Place) -> None:
-    loader = InClusterConfigLoader(  # type: ignore[no-untyped-call]
-        place.token_file, place.ca_file, try_refresh_token=False, environ=place.environ
-    )
-    loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+    server = await read(found)
+    return server, _plugin_lifetime(server.expires_in)
 
 
 def _exists(paths: str) -> bool:
@@ -135,40 +113,26 @@ def _exists(paths: str) -> bool:
     return any(Path(part).expanduser().is_file() for part in paths.split(os.pathsep) if part)
 
 
-def _plugin_lifetime(expiry: datetime | None) -> float:
-    if expiry is None:
-        return KUBECONFIG_PERIOD
-    left = (expiry - datetime.now(UTC)).total_seconds() - EXPIRY_MARGIN
-    return min(max(left, 1.0), KUBECONFIG_PERIOD)
+def _plugin_lifetime(expires_in: float | None) -> float:
+    return KUBECONFIG_PERIOD if expires_in is None else min(max(expires_in - EXPIRY_MARGIN, 1.0), KUBECONFIG_PERIOD)
 
 
-def _credentials(configuration: Configuration, place: Place, lifetime: float) -> Credentials:
-    rest = RESTClientObject(configuration)  # builds the TLS context; its own session is never opened
-    server = configuration.host.rstrip("/")
-    parts = (server, configuration.verify_ssl, configuration.tls_server_name, configuration.proxy)
-    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+def _credentials(server: Server, lifetime: float, environ: Mapping[str, str]) -> Credentials:
+    parts = (server.url, not server.insecure, server.tls_server_name, server.proxy)
+    files = (server.ca_path, server.certificate_path, server.private_key_path)
     return Credentials(
-        server=server,
-        authorization=_authorization(configuration),
-        ca_path=configuration.ssl_ca_cert,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        insecure=not configuration.verify_ssl,
-        tls_server_name=configuration.tls_server_name,
-        proxy=configuration.proxy or environment_proxy(server, place.environ),
-        tls=rest.ssl_context,
+        server=server.url,
+        authorization=server.authorization,
+        ca_path=server.ca_path,
+        certificate_path=server.certificate_path,
+        private_key_path=server.private_key_path,
+        insecure=server.insecure,
+        tls_server_name=server.tls_server_name,
+        proxy=server.proxy or environment_proxy(server.url, environ),
+        tls=server.tls,
         fingerprint=_fingerprint(parts, files),
         lifetime=lifetime,
     )
-
-
-def _authorization(configuration: Configuration) -> str | None:
-    value: str | None = configuration.api_key.get("BearerToken")
-    if value is None:
-        return None
-    scheme, _, secret = value.strip().partition(" ")
-    # A newline at the end of a token file would otherwise end the header.
-    return f"{scheme.capitalize()} {secret.strip()}"
 
 
 def _fingerprint(parts: tuple[object, ...], files: tuple[str | None, ...]) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TextIO
 
-import structlog
-from structlog.typing import EventDict, Processor
-
+from pawl.controllers.lean import without
 from pawl.controllers.redact import redact, redact_field
+
+with without("rich", "better_exceptions"):
+    import structlog
+    from structlog.typing import EventDict, Processor
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 CHATTY: Final = ("kopf", "aiohttp", "httpx", "httpcore", "kubernetes", "asyncio", "client")

@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-import kopf
-
 from pawl.cluster.calls import ConnectionValues
+from pawl.controllers.lean import without
 from pawl.controllers.queue import Key
 from pawl.controllers.store import ObjectStore
+
+with without("kubernetes", "kubernetes_asyncio", "pykube"):
+    import kopf
 
 LOGIN_LIFE: Final = timedelta(minutes=10)
 """kopf reads credentials once unless they expire (nolar/kopf#926): a projected token rotates within an hour."""

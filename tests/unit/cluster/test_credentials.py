@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -155,8 +156,23 @@ async def test_a_broken_kubeconfig_is_a_sentence(tmp_path: Path, text: str) -> N
 
 
 async def test_an_empty_token_in_the_pod_is_a_sentence(tmp_path: Path, authority: Path) -> None:
-    with pytest.raises(InputError, match="the ServiceAccount mounted in this Pod is not usable: Token file exists but"):
+    with pytest.raises(
+        InputError, match=r"ServiceAccount mounted in this Pod is not usable: the token file .* is empty"
+    ):
         await load(pod(tmp_path, authority, token=""))
+
+
+async def test_an_address_without_a_port_is_a_sentence(tmp_path: Path, authority: Path) -> None:
+    place = pod(tmp_path, authority)
+    with pytest.raises(InputError, match="not usable: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is not set; "):
+        await load(replace(place, environ={"KUBERNETES_SERVICE_HOST": "10.0.0.1"}))
+
+
+@pytest.mark.parametrize(("text", "cause"), [("", "the authority file .* is empty; check automount"), ("no PEM", "")])
+async def test_a_broken_authority_is_a_sentence(tmp_path: Path, text: str, cause: str) -> None:
+    (tmp_path / "ca.crt").write_text(text)
+    with pytest.raises(InputError, match=rf"this Pod is not usable: {cause}"):
+        await load(pod(tmp_path, tmp_path / "ca.crt"))
 
 
 @pytest.mark.parametrize(
