@@ -135,7 +135,8 @@ def _contested(wish: Wish) -> Json:
         good(stage.api.delete(f"{stage.path('pods', 'worker')}?gracePeriodSeconds=0"))
         stage.wait(lambda: stage.find("pods", "worker") is None, "the Pod to be gone")
     _lives(wish, pod)
-    return wish.until("Ready", "False/PodChurn")
+    stage.wait(lambda: "Contested" in wish.said(), "Pawl to step back")
+    return wish.until("Ready", "True/RolledOut")
 
 
 def _lives(wish: Wish, pod: Json) -> None:
@@ -157,6 +158,16 @@ def _config_map() -> Json:
 
 def _reference(owner: Json) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"], "controller": True}
+
+
+def _drifted(wish: Wish) -> Json:
+    """A bare Pod that was there before: nobody would make it anew, so Pawl leaves it."""
+    wish.scene.push()
+    stage = wish.scene.stage
+    good(stage.api.post(stage.path("pods"), bare_pod("lone", wish.scene.source())))
+    stage.wait(lambda: stage.read("pods", "lone")["status"].get("phase") == "Running", "the Pod to run")
+    wish.apply()
+    return wish.until("Ready", "False/Drifted")
 
 
 def _awaits(wish: Wish) -> Json:
@@ -185,6 +196,7 @@ PLAYS: Final[Mapping[str, Play]] = {
     "image-missing": _missing,
     "not-idempotent": _not_idempotent,
     "contested": _contested,
+    "drifted": _drifted,
     "awaits-approval": _awaits,
     "paused": _paused,
     "suspended": _suspended,
