@@ -20,7 +20,7 @@ from pawl.sandbox import Cluster
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180), pytest.mark.usefixtures("installed")]
 IMAGE_ID = "sandbox.pawl.dev/image-id.app"
 """Annotation of a Pod by which a simulated node says that other content runs."""
-WRONG = "elsewhere.example.com/x@sha256:" + "0" * 64
+WRONG = "@sha256:" + "0" * 64
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +154,7 @@ def test_a_batch_that_runs_other_content_stops_the_rest(scene: Scene) -> None:
     """The first Deployment does not run what its image says: the others wait, and go on when it is mended."""
     for name in ("a", "b", "c"):
         scene.push(name)
-    scene.start(telling(deployment("a", scene.source("a")), WRONG))
+    scene.start(telling(deployment("a", scene.source("a")), f"{scene.place}/a{WRONG}"))
     scene.start(*(deployment(name, scene.source(name)) for name in ("b", "c")))
     with scene.stage.recording() as recorder:
         scene.stage.apply(scene.mirror(rollout=rollout(batches=[1, "100%"])))
