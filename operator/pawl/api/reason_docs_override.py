@@ -76,6 +76,7 @@ _PREFLIGHT: Final = {
     Reason.BAD_ANSWER: "The answer breaks the protocol; it is not used.",
     Reason.TOO_LARGE: "The answer is beyond its bound; it is not used.",
     Reason.PREPULLING: "The new images are being pulled onto the nodes.",
+    Reason.NODES_UNKNOWN: "Nodes may not be listed: platforms are not compared, and nothing is pulled beforehand.",
     Reason.PREPULL_FAILED: "A node could not pull a new image; nothing rolls, the message names the node.",
 }
 

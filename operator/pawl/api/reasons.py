@@ -118,6 +118,7 @@ class Reason(StrEnum):
     PLATFORM_MISMATCH = "PlatformMismatch"
     PREPULLING = "Prepulling"
     PREPULL_FAILED = "PrepullFailed"
+    NODES_UNKNOWN = "NodesUnknown"
     # of an override, the gate
     GATE_MISSING = "GateMissing"
     GATE_NOT_REWRITING = "GateNotRewriting"

@@ -105,6 +105,7 @@ class RuleTables:
         self._tables: dict[str, StoredTable] = {}
         self._listed: set[Scope] = set()
         self._synced = asyncio.Event()
+        self._watches: list[Watch[StoredTable]] = []
 
     @property
     def tables(self) -> Mapping[str, StoredTable]:
@@ -115,6 +116,10 @@ class RuleTables:
     def synced(self) -> bool:
         """Whether everything was listed once."""
         return self._synced.is_set()
+
+    def denied(self) -> tuple[str, ...]:
+        """Return a sentence for each watch that the API server refuses."""
+        return tuple(watch.denied for watch in self._watches if watch.denied)
 
     async def until_synced(self) -> None:
         """Return once everything was listed."""
@@ -128,7 +133,9 @@ class RuleTables:
 
     async def _follow(self, scope: Scope) -> None:
         seen: set[str] | None = None
-        async with aclosing(Watch(self._cluster, scope, decode_table).events()) as events:
+        watch = Watch(self._cluster, scope, decode_table)
+        self._watches.append(watch)
+        async with aclosing(watch.events()) as events:
             async for event in events:
                 if event.type == "LISTING":
                     seen = set()

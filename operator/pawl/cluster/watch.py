@@ -17,7 +17,7 @@ from typing import Final, Generic, Literal, TypeVar
 import msgspec
 import structlog
 
-from pawl.api.errors import ApiUnavailable, ClusterError, Expired
+from pawl.api.errors import ApiUnavailable, ClusterError, Expired, Forbidden
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import Resource
 from pawl.cluster.watchlines import parse_line, parse_page
@@ -92,6 +92,7 @@ class Watch(Generic[T]):
         self._failures = 0
         self._alive_at = asyncio.get_running_loop().time()
         self._trouble = ""
+        self._denied = False
 
     @property
     def age(self) -> float:
@@ -102,6 +103,11 @@ class Watch(Generic[T]):
     def trouble(self) -> str:
         """Why the watch does not run now, in a sentence, or ""."""
         return self._trouble
+
+    @property
+    def denied(self) -> str:
+        """Why it may not run, in a sentence, or "" where it may or was merely cut off."""
+        return self._trouble if self._denied else ""
 
     async def events(self) -> AsyncGenerator[WatchEvent[T], None]:
         """Yield events for ever; raises nothing of its own. Close it (`contextlib.aclosing`) or cancel its task."""
@@ -181,12 +187,12 @@ class Watch(Generic[T]):
 
     def _live(self) -> None:
         self._alive_at = asyncio.get_running_loop().time()
-        self._failures, self._trouble = 0, ""
+        self._failures, self._trouble, self._denied = 0, "", False
 
     def _complain(self, error: ClusterError) -> None:
         if str(error) != self._trouble:
             log.warning("watch failed; trying again", resource=self._scope.resource.qualified, error=str(error))
-        self._trouble = str(error)
+        self._trouble, self._denied = str(error), isinstance(error, Forbidden)
 
     def _pause(self, error: ClusterError) -> float:
         """Seconds until the next try: full jitter up to a bound that doubles, and never less than was asked for."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -28,7 +28,7 @@ from pawl.cluster.resources import (
 )
 from pawl.cluster.rows_workloads import decoders
 from pawl.cluster.watch import Scope, WatchSettings
-from pawl.cluster.world_feed import Feed
+from pawl.cluster.world_feed import POLL, Feed, NamespaceFeed, OptionalFeed, WatchFeed
 from pawl.decide.objects import NamespaceRow, NodeRow
 
 __all__ = ["Change", "World"]
@@ -50,6 +50,8 @@ WATCHED: Final = (
 class World(Index):
     """Keeps rows of the whole cluster, or of `namespaces` only, and calls `on_change` with every change.
 
+    With `namespaces` nothing is needed that only a ClusterRole can grant: each Namespace is read by its name, and where
+    Nodes may not be listed there are none (`sees_nodes`).
     `on_change` is called in the event loop and must be quick and raise nothing. Rows of objects that went while a watch
     was away are told as deleted after its next listing; a listing that finds nothing new is silent.
     """
@@ -60,8 +62,11 @@ class World(Index):
         namespaces: Sequence[str] = (),
         on_change: Callable[[Change], None] | None = None,
         settings: WatchSettings | None = None,
+        *,
+        period: float = POLL,
     ) -> None:
         super().__init__()
+        self._period = period
         self._cluster = cluster
         self._scopes = tuple(dict.fromkeys(namespaces))
         self._on_change = on_change or unheard
@@ -97,16 +102,30 @@ class World(Index):
         """Return what is not watched now, as `pods in namespace shop` -> a sentence with cause and way out."""
         return {feed.title: feed.trouble for feed in self._feeds if feed.trouble}
 
-    def missing_rights(self) -> tuple[str, ...]:
-        """Return a sentence for each watch that the API server refuses; one that is merely cut off mends itself."""
-        return tuple(feed.trouble for feed in self._feeds if feed.refused and feed.trouble)
+    def missing_rights(self, namespaces: Collection[str] | None = None) -> tuple[str, ...]:
+        """Return a sentence for each watch that the API server refuses; one that is merely cut off mends itself.
+
+        Only what concerns these namespaces, if they are given.
+        """
+        refused = (feed for feed in self._feeds if feed.refused and feed.trouble and not feed.optional)
+        return tuple(feed.trouble for feed in refused if namespaces is None or feed.namespace in {None, *namespaces})
+
+    @property
+    def sees_nodes(self) -> bool:
+        """Whether Nodes may be listed: where they may not, that there are none says nothing."""
+        return not any(feed.kind == "Node" and feed.refused for feed in self._feeds)
 
     def _open(self) -> Iterator[Feed]:
         readers = decoders()
         for kind, resource in WATCHED:
+            if self._scopes and resource is NAMESPACES:
+                for name in self._scopes:
+                    yield NamespaceFeed(self._cluster, name, readers[kind], self._check, self._period)
+                continue
+            made = OptionalFeed if self._scopes and resource is NODES else WatchFeed
             for namespace in self._scopes if resource.namespaced and self._scopes else (None,):
                 scope = Scope(resource, namespace)
-                yield Feed(self._cluster, scope, kind, readers[kind], self._settings, self._check)
+                yield made(self._cluster, scope, kind, readers[kind], self._settings, self._check)
 
     async def _follow(self, feed: Feed) -> None:
         listing: set[str] | None = None

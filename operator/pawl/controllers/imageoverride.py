@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from pawl.api.errors import ClusterError, Conflict, NotFound
+import structlog
+
+from pawl.api.errors import ClusterError, Conflict, Forbidden, NotFound
 from pawl.api.imageoverride import Override
+from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.world import World
 from pawl.controllers.assessments import Assessments
@@ -35,11 +38,18 @@ IDLE: Final = 300.0
 """Seconds between two looks at an override that has nothing to do."""
 SOON: Final = 0.2
 """Seconds until a write of ours, or a table, must have shown itself."""
+RIGHTS: Final = 30.0
+"""Seconds until something that may not be done is tried again: rights are not watched."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class OverrideParts:
-    """What the controller works with. `now` gives seconds since the epoch, `clock` monotonic ones."""
+    """What the controller works with. `now` gives seconds since the epoch, `clock` monotonic ones.
+
+    `blind` says what may not be seen, in sentences, where no tables can be made without it.
+    """
 
     cluster: Cluster
     world: World
@@ -55,6 +65,7 @@ class OverrideParts:
     now: Callable[[], float]
     clock: Callable[[], float]
     metrics: OverrideMetrics = field(default_factory=unmeasured)
+    blind: Callable[[], tuple[str, ...]] = tuple
 
 
 class ImageOverrideController:
@@ -63,12 +74,14 @@ class ImageOverrideController:
     def __init__(self, parts: OverrideParts) -> None:
         self._parts = parts
         self._memory: dict[Key, Memory] = {}
+        self._missing: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one override and return the seconds until the next look, None for never."""
         override = self._parts.store.get(key)
         if override is None:
             self._memory.pop(key, None)
+            self._missing.pop(key, None)
             self._parts.metrics.forget(key)
             self._parts.wakes.interested(key, ())
             return await self._settle(key)
@@ -77,12 +90,22 @@ class ImageOverrideController:
         except (Conflict, NotFound):
             await self._reread(key)
             return SOON
+        except Forbidden as error:
+            return await self._stall(override, str(error))
 
     async def _settle(self, key: Key) -> float | None:
         again = await self._parts.finisher.settle(key, self._parts.board.standing)
         if again is None:
             self._parts.wakes.tables()
         return again
+
+    async def _stall(self, override: Override, message: str) -> float:
+        key = key_of(override)
+        if self._missing.get(key) != message:
+            log.warning("right missing", override=label_of(override), error=message)
+        self._missing[key] = message
+        await self._parts.reporter.stall(override, Reason.MISSING_RIGHT, message, self._parts.now())
+        return RIGHTS
 
     def interval(self, _key: Key) -> float:
         """Return the seconds after which an override that stalled is looked at again."""
@@ -103,6 +126,9 @@ class ImageOverrideController:
         if await parts.finisher.mark(override):
             return 0.0
         if standing is None or not standing.knows(label_of(override), override.metadata.generation):
+            missing = parts.blind() if standing is None else ()
+            if missing:
+                return await self._stall(override, missing[0])
             parts.wakes.tables_late()
             return SOON
         memory = self._memory.setdefault(key, self._fresh())
@@ -140,7 +166,8 @@ class ImageOverrideController:
         self, override: Override, standing: Standing, came: tuple[Gathered, RolloutDecision, Done]
     ) -> None:
         gathered, decision, done = came
-        refused = (*done.refused.values(), *gathered.fields.trouble, *self._parts.world.missing_rights())
+        world, covered = self._parts.world, {*gathered.namespaces, override.metadata.namespace}
+        refused = (*done.refused.values(), *gathered.fields.trouble, *world.missing_rights(covered))
         look = Look(
             override,
             standing,
@@ -150,6 +177,7 @@ class ImageOverrideController:
             refused,
             len(gathered.namespaces),
             self._parts.actor.unmade(gathered.namespaces),
+            world.sees_nodes,
         )
         self._parts.metrics.gate(look.gate)
         self._parts.metrics.looked(key_of(override), decision.counts, decision.spotted, len(look.contests))

@@ -125,6 +125,7 @@ class FactsGatherer:
             begun=self._begun(assessments, memory),
             blocked=blocked,
             nodes=tuple(world.nodes()),
+            sees_nodes=world.sees_nodes,
             pulls=self._sources.prepulls.states(namespaces),
         )
         return Gathered(facts, namespaces, fields)

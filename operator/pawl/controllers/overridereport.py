@@ -42,6 +42,7 @@ class Look:
     refused: tuple[str, ...] = ()
     namespaces: int = 0
     unmade: tuple[str, ...] = ()
+    sees_nodes: bool = True
 
 
 class OverrideReporter:
@@ -60,13 +61,33 @@ class OverrideReporter:
         if not patch:
             return False
         self._guard()
-        key, meta = key_of(look.override), look.override.metadata
+        await self._write(look.override, after, patch)
+        return True
+
+    async def stall(self, override: Override, reason: Reason, message: str, now: float) -> None:
+        """Say that a person must act before anything can be found out; what was known before stays.
+
+        Raises ClusterError, LeaseLost.
+        """
+        generation = override.metadata.generation
+        story = Story(generation, stalled=(reason, message))
+        known = {one.type for one in override.status.conditions} - _KSTATUS
+        kept = [one for one in override.status.conditions if one.type in known]
+        said = [one for one in conditions(story, override.status.conditions, now) if one.type not in known]
+        fields = {"conditions": [*said, *kept], "observed_generation": generation}
+        after = override.status.model_copy(update=fields)
+        patch = status_patch(override.status, after)
+        if patch:
+            self._guard()
+            await self._write(override, after, patch)
+
+    async def _write(self, override: Override, after: OverrideStatus, patch: dict[str, object]) -> None:
+        key, meta = key_of(override), override.metadata
         body = {"metadata": {"resourceVersion": meta.resource_version}, "status": patch}
         place = key.namespace or None
         raw = await self._cluster.merge_patch(resource_of(key), place, key.name, body, subresource="status")
         self._store.keep(key, raw)
-        self._tell(look.override, before, after)
-        return True
+        self._tell(override, override.status, after)
 
     def _tell(self, override: Override, before: OverrideStatus, after: OverrideStatus) -> None:
         """Tell each condition that changed its reason; waiting and progress are no news."""
@@ -79,6 +100,7 @@ class OverrideReporter:
                 self._events.event(ref, "Warning" if bad else "Normal", one.reason, one.message)
 
 
+_KSTATUS = frozenset({"Ready", "Reconciling", "Stalled"})
 _TOLD = frozenset({"Accepted", "Conflicting", "Preflight", "RolledOut", "Verified", "Contested", "Stalled"})
 _BAD_IF_TRUE = frozenset({"Conflicting", "Contested", "Stalled"})
 
@@ -155,7 +177,8 @@ def _preflight(look: Look) -> Said:
         text = "spec.rollout.preflight is Skip: nobody has looked at the targets"
         return Said(ConditionType.PREFLIGHT, "True", Reason.PREFLIGHT_SKIPPED, text)
     count = len({each.reference for each in look.standing.needed if each.override == label})
-    text = f"{count} target{'s were' if count != 1 else ' was'} seen in the registry"
+    blind = "" if look.sees_nodes else "; for which platforms is not known, since nodes may not be listed"
+    text = f"{count} target{'s were' if count != 1 else ' was'} seen in the registry{blind}"
     return Said(ConditionType.PREFLIGHT, "True", Reason.PREFLIGHT_PASSED, text)
 
 

@@ -209,6 +209,7 @@ class OverrideTerm:
             reporter=OverrideReporter(replica.cluster, replica.overrides, replica.recorder, self._guard),
             finisher=Finisher(finish),
             metrics=self._metrics,
+            blind=lambda: (*self._world.missing_rights(), *self._tables.denied()),
             wakes=self._wakes,
             now=time.time,
             clock=self._clock,

@@ -154,7 +154,7 @@ class RolloutFacts(msgspec.Struct, frozen=True):
     what differs in custom resources. `contested`: uids (workloads, owners of Pods) that Pawl stepped back from.
     `begun`: uid to when this process first saw the workload with its present hash in the annotation; a crash forgets
     it, which only lengthens a deadline. `blocked`: uid to (reason, message) of workloads that must wait for something
-    outside, such as preflight.
+    outside, such as preflight. `sees_nodes`: whether nodes may be listed; if not, that there are none says nothing.
     """
 
     override: str
@@ -170,6 +170,7 @@ class RolloutFacts(msgspec.Struct, frozen=True):
     begun: Mapping[str, float] = {}
     blocked: Mapping[str, tuple[str, str]] = {}
     nodes: tuple[NodeRow, ...] = ()
+    sees_nodes: bool = True
     pulls: Pulls = Pulls()
 
 

@@ -78,7 +78,7 @@ def _held_back(facts: RolloutFacts, plan_hash: str, now: float, *, due: bool) ->
 
 def _pulls(view: View) -> PrepullDecision | None:
     """Decide about pulls; only what is still to roll is pulled, and a touch is never taken back for a lost pull."""
-    if not view.facts.spec.rollout.prepull:
+    if not (view.facts.spec.rollout.prepull and view.facts.sees_nodes):
         return None
     units = (unit.state for unit in view.members if unit.needs)
     added = tuple(secret.name for secret in view.facts.spec.pull_secrets)

@@ -139,6 +139,9 @@ def _conditions(view: View, outcome: Outcome, worst: dict[str, Verdict]) -> Iter
         yield Said(ConditionType.PAUSED, "True", reason, text)
     if outcome.pulls is not None:
         yield _prepulled(outcome.pulls)
+    elif view.facts.spec.rollout.prepull and not view.facts.sees_nodes:
+        text = "nodes may not be listed, so nothing is pulled beforehand; grant list and watch on nodes for that"
+        yield Said(ConditionType.PREPULLED, "Unknown", Reason.NODES_UNKNOWN, text)
 
 
 def _rolled_out(view: View, outcome: Outcome) -> Said:

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 from tests.unit.cluster.memory_api import status
+from tests.unit.cluster.waiting import until
 
 from pawl.cluster.calls import Answer, ConnectionValues, Request
 from pawl.cluster.client import Cluster, Options
@@ -20,11 +21,16 @@ FORBIDDEN = status(403, "Forbidden", 'User "pawl" cannot list')
 QUICK = WatchSettings(base=0.001, cap=0.002, chunk=1)
 
 
+def space(name: str, **labels: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": labels}}
+
+
 class Server:
     """Lists `objects` of a plural one by one; `refuse` answers instead; watches are silent until `cut`."""
 
     def __init__(self) -> None:
         self.objects: dict[str, list[dict[str, Any]]] = {}
+        self.spaces = [space("shop"), space("bank")]
         self.refuse: Callable[[Request], Answer | None] = lambda _request: None
         self.requests: list[Request] = []
         self.cut = asyncio.Event()
@@ -33,7 +39,13 @@ class Server:
         self.requests.append(request)
         await asyncio.sleep(0)
         refused = self.refuse(request)
-        return refused if refused is not None else self._page(request)
+        if refused is not None:
+            return refused
+        return self._one(request) if request.verb == "get" else self._page(request)
+
+    def _one(self, request: Request) -> Answer:
+        found = [each for each in self.spaces if each["metadata"]["name"] == request.name]
+        return Answer(200, json.dumps(found[0]).encode()) if found else status(404, "NotFound", "none")
 
     def _page(self, request: Request) -> Answer:
         items = [
@@ -181,4 +193,52 @@ async def test_namespaces_scope_what_is_in_them_and_nothing_else() -> None:
         asked = [(request.resource.plural, request.namespace) for request in server.requests if request.verb == "list"]
     assert sorted(each for each in asked if each[0] == "pods") == [("pods", "bank"), ("pods", "shop")]
     assert ("nodes", None) in asked
-    assert len(asked) == len(set(asked)) == 16
+    assert len(asked) == len(set(asked)) == 15
+    read = [request.name for request in server.requests if request.verb == "get"]
+    assert sorted(name or "" for name in read) == ["bank", "shop"]
+
+
+def cluster_wide(request: Request) -> Answer | None:
+    """What no Role can grant."""
+    return FORBIDDEN if request.verb == "list" and request.namespace is None else None
+
+
+async def test_a_scoped_world_needs_nothing_that_only_a_cluster_role_grants() -> None:
+    server = Server()
+    server.refuse = cluster_wide
+    async with Followed(server, "shop", "bank") as seen:
+        await asyncio.wait_for(seen.world.until_synced(), 5)
+        assert sorted(row.name for row in seen.world.namespaces()) == ["bank", "shop"]
+        assert (seen.world.sees_nodes, seen.world.missing_rights()) == (False, ())
+        await asyncio.sleep(0.05)
+    wide = [request for request in server.requests if request.namespace is None and request.verb == "list"]
+    assert [request.resource.plural for request in wide] == ["nodes"]
+
+
+async def test_a_world_of_all_namespaces_misses_nodes_that_it_may_not_list() -> None:
+    server = Server()
+    server.refuse = lambda request: FORBIDDEN if request.resource.plural == "nodes" else None
+    async with Followed(server) as seen:
+        await asyncio.wait_for(seen.world.until_synced(), 5)
+        assert not seen.world.sees_nodes
+        assert any("nodes" in said for said in seen.world.missing_rights())
+
+
+async def test_a_namespace_that_is_read_by_name_follows_its_labels_and_its_end() -> None:
+    server = Server()
+    world = World(Cluster(server, Options(tries=1)), ["shop"], None, QUICK, period=0.001)
+    task = asyncio.create_task(world.run())
+    try:
+        async with asyncio.timeout(5):
+            await world.until_synced()
+            server.spaces = [space("shop", tier="gold")]
+            await until(lambda: world.namespaces()[0].labels == (("tier", "gold"),))
+            server.spaces = []
+            await until(lambda: not world.namespaces())
+            assert world.missing_rights() == ()
+            server.refuse = lambda request: FORBIDDEN if request.verb == "get" else None
+            await until(lambda: bool(world.missing_rights(["shop"])))
+            assert world.missing_rights(["bank"]) == ()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

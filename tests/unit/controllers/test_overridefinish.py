@@ -26,7 +26,7 @@ from pawl.api.imageoverride import Override
 from pawl.cluster.calls import Answer, Request
 from pawl.controllers.overridefinish import AGAIN, _decided, touched
 from pawl.controllers.overridestore import key_of
-from pawl.decide.objects import FINALIZER
+from pawl.decide.objects import COPIES, FINALIZER
 
 SOURCE, TARGET = "docker.io/rook/ceph:1", "r.corp/rook/ceph:1"
 SINCE = "1970-01-12T13:46:40Z"
@@ -167,7 +167,8 @@ async def test_a_table_that_could_not_be_written_is_waited_for_in_its_namespace_
     "path", ["/apis/apps/v1/namespaces/b/deployments/web-b", "/api/v1/namespaces/b/secrets/regcred"]
 )
 async def test_one_namespace_that_fails_delays_the_end_to_the_timeout_and_no_longer(fault: Answer, path: str) -> None:
-    ending = Ending("a", "b", cluster=True, restoreTimeout="30s")
+    copied = {"name": "regcred", "copyFrom": {"namespace": "a", "name": "regcred"}}
+    ending = Ending("a", "b", cluster=True, restoreTimeout="30s", pullSecrets=[copied])
     override = await ending.begun()
     await ending.stage.look()
     for verb in ("get", "list", "patch"):
@@ -180,7 +181,31 @@ async def test_one_namespace_that_fails_delays_the_end_to_the_timeout_and_no_lon
     assert ending.finalizers == []
     (event,) = ending.whole.told.events
     assert event[:2] == ("Warning", "RestoreTimedOut")
-    assert "namespace" in event[2] or "web-b" in event[2] or "/b/" in event[2]
+    assert "web-b" in event[2] or "b/regcred" in event[2]
+
+
+async def test_the_names_of_copies_are_noted_and_stay_noted_when_the_spec_drops_them() -> None:
+    ending = Ending(cluster=True)
+    first = {"name": "regcred", "copyFrom": {"namespace": "vault", "name": "regcred"}}
+    assert await ending.whole.finisher.mark(ending.stage.put(body("one", "", pullSecrets=[first])))
+    path = f"{PAWL}/clusterimageoverrides/one"
+    assert ending.stage.api.objects[path]["metadata"]["annotations"] == {COPIES: "regcred"}
+    known = {"annotations": {COPIES: "regcred"}, "finalizers": [FINALIZER]}
+    later = ending.stage.put(body("one", "", meta=known, pullSecrets=[{**first, "name": "other"}]))
+    assert await ending.whole.finisher.mark(later)
+    assert ending.stage.api.objects[path]["metadata"]["annotations"] == {COPIES: "other,regcred"}
+    marked = ending.stage.overrides.get(key_of(later))
+    assert marked is not None
+    assert not await ending.whole.finisher.mark(marked)
+
+
+async def test_a_job_with_the_notes_of_its_cronjob_is_not_written_to() -> None:
+    ending = Ending()
+    ending.workload("nightly-1", kind="Job")
+    override = await ending.begun()
+    await ending.stage.look()
+    assert await ending.finish(override) is None
+    assert ending.restored == ["web-shop"]
 
 
 async def test_it_ends_also_where_tables_could_never_be_made() -> None:
