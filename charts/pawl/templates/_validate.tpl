@@ -54,16 +54,16 @@
 
 {{- define "pawl.validateBudget" -}}
 {{- $least := .Values.pdb.minAvailable }}
-{{- if .Values.pdb.enabled }}
-{{- if and (not (kindIs "invalid" $least)) (not (kindIs "invalid" .Values.pdb.maxUnavailable)) }}
-{{- fail "pdb.minAvailable and pdb.maxUnavailable exclude each other: set one of them to null" }}
-{{- end }}
-{{- if and (kindIs "invalid" $least) (kindIs "invalid" .Values.pdb.maxUnavailable) }}
+{{- $most := .Values.pdb.maxUnavailable }}
+{{- if and .Values.pdb.enabled (gt (int .Values.replicas) 1) }}
+{{- if kindIs "invalid" $most }}
+{{- if kindIs "invalid" $least }}
 {{- fail "pdb needs minAvailable or maxUnavailable: set one, or pdb.enabled to false" }}
-{{- end }}
-{{- $fixed := or (kindIs "int64" $least) (kindIs "float64" $least) }}
-{{- if and (gt (int .Values.replicas) 1) $fixed (ge (int $least) (int .Values.replicas)) }}
+{{- else if and (not (kindIs "string" $least)) (ge (int $least) (int .Values.replicas)) }}
 {{- fail (printf "pdb.minAvailable %v of %v replicas lets no node be drained: leave one less" $least .Values.replicas) }}
+{{- end }}
+{{- else if and (not (kindIs "string" $most)) (eq (int $most) 0) }}
+{{- fail "pdb.maxUnavailable 0 lets no node be drained: set 1" }}
 {{- end }}
 {{- end }}
 {{- end }}
