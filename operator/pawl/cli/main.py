@@ -31,6 +31,7 @@ COMMANDS: Final = MappingProxyType(
             "Images that run under two names with the same content.",
         ),
         "forget": ("pawl.cli.forget:forget", "Delete a policy and its ledger, to start over."),
+        "uninstall": ("pawl.cli.uninstall:uninstall", "Give back what overrides changed, with Pawl or without."),
         "ready": ("pawl.cli.ready:ready", "Ask a running operator whether it is ready."),
         "sandbox": ("pawl.cli.sandbox:sandbox", "A real control plane on this machine."),
         "demo": ("pawl.cli.demo:demo", "See the main job on the sandbox."),

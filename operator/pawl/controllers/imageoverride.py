@@ -123,7 +123,7 @@ class ImageOverrideController:
         parts, standing = self._parts, self._parts.board.standing
         if override.metadata.deletion_timestamp is not None:
             return await parts.finisher.finish(override, standing)
-        if await parts.finisher.mark(override):
+        if await parts.finisher.mark(override, standing):
             return 0.0
         if standing is None or not standing.knows(label_of(override), override.metadata.generation):
             missing = parts.blind() if standing is None else ()

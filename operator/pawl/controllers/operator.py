@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -28,11 +29,20 @@ PATIENCE: Final = 10.0
 log = structlog.get_logger(__name__)
 
 
-class Operator:
-    """One replica. Use one object for one `run`."""
+class Leading(Protocol):
+    """One term of leadership."""
 
-    def __init__(self, replica: Replica) -> None:
+    def run(self) -> Awaitable[None]:
+        """Work until cancelled."""
+        ...
+
+
+class Operator:
+    """One replica. Use one object for one `run`. `term` makes what it does while it leads."""
+
+    def __init__(self, replica: Replica, term: Callable[[Replica, int], Leading] = Term) -> None:
         self._replica = replica
+        self._terms = term
         self._resyncs = list(replica.resyncs)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -83,7 +93,7 @@ class Operator:
         return not any(resync.watch_is_dead for resync in self._resyncs)
 
     async def _term(self, number: int) -> None:
-        await Term(self._replica, number).run()
+        await self._terms(self._replica, number).run()
 
     async def _sync(self) -> None:
         """Wait until the stores have every object that exists; then this replica is ready."""

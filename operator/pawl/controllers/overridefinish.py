@@ -77,7 +77,7 @@ class Finisher:
     def __init__(self, parts: FinishParts) -> None:
         self._parts = parts
 
-    async def mark(self, override: Override) -> bool:
+    async def mark(self, override: Override, standing: Standing | None = None) -> bool:
         """Make sure that what the override will write is given back; return whether its finalizers changed.
 
         Raises ClusterError.
@@ -89,15 +89,19 @@ class Finisher:
                 await self._finalizers(override, list(dict.fromkeys((*names, FINALIZER))))
             return not marked
         await self._parts.debts.owe(override)
-        if FINALIZER in names and not self._images_of_ours(override.metadata.namespace):
+        if FINALIZER in names and self._is_free(override, standing):
             await self._finalizers(override, _without(names))
             return True
         return False
 
-    def _images_of_ours(self, namespace: str) -> bool:
-        """Whether a template may hold an image that Pawl wrote, when `templates` was not Off."""
-        world = self._parts.world
-        return not world.synced or any(row.original for row in world.workloads(namespace))
+    def _is_free(self, override: Override, standing: Standing | None) -> bool:
+        """Whether no template holds an image that the override wrote while its `templates` was not Off."""
+        if standing is None:
+            return False
+        namespace, label = override.metadata.namespace, label_of(override)
+        table = standing.table(namespace)
+        rows = [row for row in self._parts.world.workloads(namespace) if row.original]
+        return not rows or (table is not None and not any(label in _deciders(table, row) for row in rows))
 
     async def finish(self, override: Override, standing: Standing | None) -> float | None:
         """Take back what the override did and let it go. Returns seconds until the next look, None when it is gone."""
@@ -203,7 +207,9 @@ class Finisher:
             fault = await self._parts.gate.fault(namespace, stored)
         except ClusterError as error:
             return str(error)
-        return None if fault is None else fault.message
+        if fault is None or fault.reason is Reason.GATE_MISSING:  # without a gate no Pod is rewritten once more
+            return None
+        return fault.message
 
     async def _restore(self, row: WorkloadRow, places: asyncio.Semaphore, left: _Left) -> None:
         async with places:
@@ -262,12 +268,18 @@ def _without(finalizers: Iterable[str]) -> list[str]:
 
 def _decided(table: CompiledTable, row: WorkloadRow) -> bool:
     """Whether a table decides an image of a workload as it was before Pawl wrote."""
-    before = read_originals(row.original)
+    return bool(_deciders(table, row))
+
+
+def _deciders(table: CompiledTable, row: WorkloadRow) -> set[str]:
+    """Return the overrides that decide an image of a workload as it was before Pawl wrote."""
+    before, subject = read_originals(row.original), subject_for(row)
     images = [
         ImageAt(at.group, at.name, before[place_of(at)].before) if place_of(at) in before else at
         for at in row.spec.images
     ]
-    return any(rewrite_image(table, subject_for(row), at).entry is not None for at in images)
+    found = [rewrite_image(table, subject, at).entry for at in images]
+    return {entry.override for entry in found if entry is not None}
 
 
 def touched(row: WorkloadRow) -> bool:

@@ -21,6 +21,7 @@ DEBTS = "/api/v1/namespaces/shop/configmaps/pawl-debts"
 OVERRIDE = f"{PAWL}/namespaces/shop/imageoverrides/one"
 DEPLOYMENT = "/apis/apps/v1/namespaces/shop/deployments/web"
 SOURCE = "docker.io/rook/ceph:1"
+NOTE = '{"containers/c0":{"from":"docker.io/rook/ceph:1","to":"r.corp/rook/ceph:1"}}'
 COPY = {"name": "regcred", "copyFrom": {"namespace": "registry", "name": "regcred"}}
 RECONCILE: dict[str, Any] = {"templates": "Reconcile"}
 
@@ -86,11 +87,12 @@ async def test_what_is_written_into_templates_is_held_by_a_finalizer() -> None:
 
 async def test_the_finalizer_of_an_older_pawl_goes_unless_templates_hold_images_of_ours() -> None:
     shop = Owing(meta={"finalizers": ["other/one", FINALIZER]})
-    row = shop.stage.world.workloads("shop")[0]
-    shop.stage.world.put(workload("web", SOURCE, version=row.version, original="{}"))
+    standing = await shop.stage.look()
+    shop.stage.world.put(workload("web", "r.corp/rook/ceph:1", version="997", original=NOTE))
     assert not await shop.whole.finisher.mark(shop.override)
-    shop.stage.world.put(workload("web", SOURCE, version="998", rollout="h"))
-    assert await shop.whole.finisher.mark(shop.override)
+    assert not await shop.whole.finisher.mark(shop.override, standing)
+    shop.stage.world.put(workload("web", "docker.io/else/x:1", version="998", original="{}"))
+    assert await shop.whole.finisher.mark(shop.override, standing)
     assert shop.stage.api.objects[OVERRIDE]["metadata"]["finalizers"] == ["other/one"]
     assert list(shop.noted) == ["one"]
     kept = shop.stage.overrides.get(key_of(shop.override))
