@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
 
@@ -23,6 +24,8 @@ from pawl.api.errors import ClusterError, Conflict, Forbidden, LeaseLost, NotFou
 from pawl.cluster.client import Cluster
 from pawl.cluster.leaserecord import Observation, Record, Timing, decode, encode, stamp
 from pawl.cluster.resources import LEASES, NAMESPACES
+
+TERMINATING: Final = "because it is being terminated"  # how the API server refuses what a namespace that goes gets
 
 log = structlog.get_logger(__name__)
 
@@ -183,7 +186,8 @@ class Elector:
             await asyncio.sleep(min(self._timing.retry, max(self._left(), 0.0)))
             left = self._left()
             if left <= 0:
-                raise self._lost(f"it could not be renewed for {self._timing.renew_deadline:g} s{self._last_trouble()}")
+                trouble = f" ({self._trouble})" if self._trouble else ""
+                raise self._lost(f"it could not be renewed for {self._timing.renew_deadline:g} s{trouble}")
             try:
                 async with asyncio.timeout(min(left, self._timing.request)):
                     await self._renew()
@@ -244,9 +248,6 @@ class Elector:
         self._held = None
         return LeaseLost(f"lease {self._where} is lost: {cause}; this process must exit and start anew")
 
-    def _last_trouble(self) -> str:
-        return f" ({self._trouble})" if self._trouble else ""
-
     def _complain(self, error: Exception) -> None:
         """Log a failure once, not at every look."""
         text = str(error) or f"no answer within {self._timing.request:g} s"
@@ -272,13 +273,19 @@ class Elector:
         except NotFound:
             await self._create_namespace()
             return decode(await self._cluster.create(LEASES, namespace, body))
+        except Forbidden as error:
+            if TERMINATING not in str(error):
+                raise
+            raise ClusterError(f"namespace {namespace} is being deleted; no replica leads there any more") from error
 
     async def _create_namespace(self) -> None:
+        """Make the namespace, unless it was there before: what somebody deleted stays deleted. Raises ClusterError."""
         namespace = self._candidate.namespace
+        if self._seen.term:
+            raise ClusterError(f"namespace {namespace} was deleted; make it again, or stop this replica")
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
         try:
-            await self._cluster.create(
-                NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            )
+            await self._cluster.create(NAMESPACES, None, body)
         except Conflict:
             return  # made by another replica in the same moment
         except Forbidden as error:

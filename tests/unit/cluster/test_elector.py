@@ -402,6 +402,38 @@ async def test_the_namespace_is_made_if_missing() -> None:
     assert "/api/v1/namespaces/pawl-system" in api.objects
 
 
+async def test_a_namespace_that_was_deleted_is_not_made_again_by_those_who_knew_it(api: MemoryApi) -> None:
+    leader, waiting = Replica(api, "one"), Replica(api, "two")
+    async with started(leader, waiting) as (leading, other):
+        await until(leader.leads)
+        await until(lambda: waiting.elector.state.holder == "one")
+        api.objects.clear()
+        await until(leading.done)
+        assert isinstance(leading.exception(), LeaseLost)
+        assert "was deleted" in str(leading.exception())
+        assert not other.done()
+    assert "/api/v1/namespaces/pawl-system" not in api.objects
+
+
+async def test_a_namespace_that_goes_ends_a_leader_and_nobody_who_waits(api: MemoryApi) -> None:
+    leader, waiting = Replica(api, "one"), Replica(api, "two")
+    said = 'leases "pawl" is forbidden: unable to create new content in namespace because it is being terminated'
+
+    async def refuse(request: Request) -> Answer | None:
+        return status(403, "Forbidden", said) if request.verb == "create" else None
+
+    async with started(leader, waiting) as (leading, other):
+        await until(leader.leads)
+        await until(lambda: waiting.elector.state.holder == "one")
+        leader.answer = waiting.answer = refuse
+        del api.objects[PATH]
+        await until(leading.done)
+        assert isinstance(leading.exception(), LeaseLost)
+        await asyncio.sleep(FAST.retry * 4)
+        assert not other.done()
+    assert PATH not in api.objects
+
+
 async def test_a_namespace_made_by_another_in_the_same_moment_is_fine() -> None:
     api = MemoryApi(namespaces=())
     replica = Replica(api, "one")
