@@ -1,0 +1,58 @@
+"""The version of Pawl before this one, taken from the history: what users run when they upgrade.
+
+Neighbours: `journey` upgrades from it and back. Not here: what must hold.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import yaml
+from tests.cluster.api import Json
+
+PREVIOUS: Final = "f9ccea49badc453aaae3a463970335fed5ef5dd7"
+"""The last commit before there was a chart: what it wrote into clusters must be understood, and the other way round."""
+ROOT: Final = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of Pawl. `environ` makes a Python process run its code."""
+
+    name: str
+    environ: Json
+
+    def say(self, *arguments: str) -> list[Json]:
+        """The documents that a command of this version prints."""
+        argv = [sys.executable, "-m", "pawl", *arguments]
+        said = subprocess.run(argv, env=os.environ | self.environ, capture_output=True, text=True, check=True)
+        return [document for document in yaml.safe_load_all(said.stdout) if document]
+
+
+Before = Version
+NOW: Final = Version("now", {})
+
+
+def missing() -> str:
+    """Why the version before cannot be had, "" if it can."""
+    found = subprocess.run(
+        ["git", "-C", str(ROOT), "cat-file", "-e", f"{PREVIOUS}^{{commit}}"], capture_output=True, check=False
+    )
+    return f"commit {PREVIOUS[:7]}, from which is upgraded, is not in this checkout" if found.returncode else ""
+
+
+def extracted(directory: Path) -> Version:
+    """Unpack the version before into a directory."""
+    argv = ["git", "-C", str(ROOT), "archive", PREVIOUS, "operator", "crds"]
+    packed = subprocess.run(argv, capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(directory)], input=packed, check=True)
+    version = Version("before", {"PYTHONPATH": str(directory / "operator")})
+    argv = [sys.executable, "-c", "import pawl; print(pawl.__file__)"]
+    found = subprocess.run(argv, env=os.environ | version.environ, capture_output=True, text=True, check=True).stdout
+    assert found.startswith(str(directory)), f"{found.strip()} would run instead of the version before"
+    return version
