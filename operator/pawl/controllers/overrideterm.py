@@ -107,7 +107,7 @@ class OverrideTerm:
         parts = (self._world.run(), self._tables.run(), replica.override_queue.run(work), self._saved.run())
         try:
             with self._metrics.term(self._world, self._tables):
-                await run_until(asyncio.Event(), *parts, self._resume_jobs(), self._settle())
+                await run_until(asyncio.Event(), *parts, self._gate.run(self._all), self._resume_jobs(), self._settle())
         finally:
             await self._sightings.aclose()
             await self._explainer.aclose()
