@@ -10,7 +10,18 @@ import pytest
 from tests.sandbox.support import Recorder
 
 from pawl.api.errors import SandboxError
-from pawl.sandbox.build import GOMOD, PACKAGES, Builder, binary_dir, build, build_arguments, cache_key, ldflags, missing
+from pawl.sandbox.build import (
+    GOMOD,
+    NODE_PACKAGES,
+    PACKAGES,
+    Builder,
+    binary_dir,
+    build,
+    build_arguments,
+    cache_key,
+    ldflags,
+    missing,
+)
 from pawl.sandbox.progress import Plain
 
 VERSION = (0, "go version go1.30.0 linux/amd64", "")
@@ -134,7 +145,7 @@ def test_the_key_follows_sources_and_machine(tmp_path: Path) -> None:
 def test_the_module_lists_what_is_built_and_pins_kubernetes() -> None:
     gomod = (GOMOD / "go.mod").read_text()
     tools = set(re.findall(r"^\t(\S+)$", gomod.split("tool (")[1].split(")")[0], re.MULTILINE))
-    assert tools == set(PACKAGES.values())
+    assert tools == {*PACKAGES.values(), *NODE_PACKAGES.values()}
     replaced = re.findall(r"^\t(k8s\.io/\S+) => (\S+) (\S+)$", gomod, re.MULTILINE)
     assert len(replaced) == 33
     assert all(old == new and version == "v0.36.3" for old, new, version in replaced)

@@ -27,17 +27,21 @@ def sandbox() -> None:
 @sandbox.command()
 @name_option
 @click.option("--nodes", default=0, show_default=True, type=click.IntRange(0), help="Simulated nodes (KWOK).")
+@click.option("--real-nodes", default=0, show_default=True, type=click.IntRange(0, 50), help="Real ones; needs root.")
 @click.option("--registry/--no-registry", default=True, show_default=True, help="A registry on loopback beside it.")
 @click.option("--provider", type=click.Choice(["embedded", "kind"]), default="embedded", show_default=True)
-def up(name: str, nodes: int, registry: bool, provider: str) -> None:  # noqa: FBT001 - an option, named by click
+def up(name: str, nodes: int, real_nodes: int, registry: bool, provider: str) -> None:  # noqa: FBT001 - an option, named by click
     """Start a sandbox; the first time its binaries are built, which takes minutes."""
     from pawl.sandbox import SandboxOptions, terminating_cleanly
     from pawl.sandbox import up as bring_up
 
     with terminating_cleanly():
-        found = bring_up(SandboxOptions(name=name, nodes=nodes, registry=registry, provider=provider), _runtime())
+        options = SandboxOptions(name=name, nodes=nodes, real_nodes=real_nodes, registry=registry, provider=provider)
+        found = bring_up(options, _runtime())
+    real = f", real nodes {', '.join(node.name for node in found.real)}" if found.real else ""
     click.echo(
-        f"sandbox {found.name}: API server {found.server}, registry {found.registry or 'none'}, {found.nodes} nodes"
+        f"sandbox {found.name}: API server {found.server}, registry {found.registry or 'none'}, "
+        f"{found.nodes} simulated nodes{real}"
     )
     click.echo(f'use it: eval "$(pawl sandbox env --name {found.name})"')
 
@@ -86,12 +90,29 @@ def env(name: str) -> None:
 
 
 @sandbox.command()
-def build() -> None:
+@click.option("--real-nodes", is_flag=True, help="Also what real nodes need; as root, missing packages are installed.")
+def build(real_nodes: bool) -> None:  # noqa: FBT001 - an option, named by click
     """Build the binaries into the cache and print their directory; `up` does it by itself when they are missing."""
-    from pawl.sandbox.build import Builder
+    from pawl.sandbox.build import Builder, build_node_parts
     from pawl.sandbox.build import build as make
 
-    click.echo(make(Builder(os.environ, progress=_runtime().progress)))
+    builder = Builder(os.environ, progress=_runtime().progress)
+    click.echo(make(builder))
+    if real_nodes:
+        _prepare_machine()
+        build_node_parts(builder)
+
+
+def _prepare_machine() -> None:
+    """Install what real nodes need; where that cannot be, say why and go on: all else works."""
+    from pawl.api.errors import SandboxError
+    from pawl.sandbox.realnodes.machine import prepare
+
+    runtime = _runtime()
+    try:
+        prepare(runtime)
+    except SandboxError as error:
+        runtime.progress.note(str(error))
 
 
 def _runtime() -> Runtime:

@@ -1,8 +1,9 @@
 """Builds the sandbox's binaries from their Go modules, once for each machine, into the cache.
 
-The list of what is built stands in `gomod/go.mod`; this file knows how. Each binary lands under its final name by one
-rename, so an interrupted build goes on where it stopped and a half-written binary is never run. Nothing here starts
-anything: see `controlplane`, `kwok` and `registry`.
+The list of what is built stands in `gomod/go.mod` and the modules below it; this file knows how. Each binary lands
+under its final name by one rename, so an interrupted build goes on where it stopped and a half-written binary is never
+run. What only real nodes need is built only for them. Nothing here starts anything: see `controlplane`, `kwok`,
+`registry` and `nodedaemons`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pawl.api.errors import SandboxError
@@ -33,6 +34,14 @@ PACKAGES: Mapping[str, str] = {
     "kwok": "sigs.k8s.io/kwok/cmd/kwok",
     "registry": "github.com/distribution/distribution/v3/cmd/registry",
 }
+NODE_PACKAGES: Mapping[str, str] = {
+    "kubelet": "k8s.io/kubernetes/cmd/kubelet",
+    "kube-proxy": "k8s.io/kubernetes/cmd/kube-proxy",
+}
+"""What a real node runs of Kubernetes; in the same module, and so in the same directory, as `PACKAGES`."""
+DNS = {"coredns": "."}
+TOOL = {"tool": "."}
+"""The static program of `gomod/tool`, for images."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +50,20 @@ class Builder:
 
     environ: Mapping[str, str]
     gomod: Path = GOMOD
+    packages: Mapping[str, str] = field(default_factory=lambda: PACKAGES)
     command: Run = run
     pause: Callable[[float], None] = time.sleep
     progress: Progress = SILENT
+
+
+@dataclass(frozen=True)
+class NodeParts:
+    """Paths of the binaries of real nodes."""
+
+    kubelet: Path
+    kube_proxy: Path
+    coredns: Path
+    tool: Path
 
 
 def ldflags(version: str = KUBERNETES_VERSION) -> str:
@@ -62,7 +82,7 @@ def build_arguments(go: Path, gomod: Path, package: str, output: Path) -> list[s
 
 def cache_key(gomod: Path = GOMOD, machine: str = f"{platform.system()}-{platform.machine()}") -> str:
     """Name of the directory for these sources, flags and platform. Not the toolchain: a warm cache needs no Go."""
-    sources = [(gomod / "go.mod").read_bytes(), (gomod / "go.sum").read_bytes()]
+    sources = [path.read_bytes() for path in sorted(gomod.glob("go.*")) + sorted(gomod.glob("*.go"))]
     flags = " ".join(build_arguments(Path("go"), Path(), "", Path())) + machine
     return hashlib.sha256(b"\0".join([*sources, flags.encode()])).hexdigest()[:16]
 
@@ -72,9 +92,9 @@ def binary_dir(environ: Mapping[str, str], gomod: Path = GOMOD) -> Path:
     return cache_dir(environ) / "bin" / cache_key(gomod)
 
 
-def missing(directory: Path) -> list[str]:
+def missing(directory: Path, packages: Mapping[str, str] = PACKAGES) -> list[str]:
     """Names of binaries that are not yet built in `directory`, in build order."""
-    return [name for name in PACKAGES if not (directory / name).exists()]
+    return [name for name in packages if not (directory / name).exists()]
 
 
 def build(builder: Builder) -> Path:
@@ -83,14 +103,26 @@ def build(builder: Builder) -> Path:
     Raises SandboxError when no Go can be had, a download fails three times, or the compiler fails.
     """
     directory = binary_dir(builder.environ, builder.gomod)
-    if not missing(directory):
+    if not missing(directory, builder.packages):
         return directory
     lock = cache_dir(builder.environ) / "build.lock"
     with locked(lock, lambda: builder.progress.note("another build is running: waiting for it")):
-        names = missing(directory)
+        names = missing(directory, builder.packages)
         if names:
             _build_all(names, directory, builder)
     return directory
+
+
+def build_tool(builder: Builder) -> Path:
+    """Build the static program for images and return its path; seconds, from the standard library only."""
+    return build(replace(builder, gomod=builder.gomod / "tool", packages=TOOL)) / "tool"
+
+
+def build_node_parts(builder: Builder) -> NodeParts:
+    """Build what real nodes need beside the control plane's binaries. Raises SandboxError as `build` does."""
+    nodes = build(replace(builder, packages=NODE_PACKAGES))
+    dns = build(replace(builder, gomod=builder.gomod / "coredns", packages=DNS))
+    return NodeParts(nodes / "kubelet", nodes / "kube-proxy", dns / "coredns", build_tool(builder))
 
 
 def _build_all(names: Sequence[str], directory: Path, builder: Builder) -> None:
@@ -99,10 +131,10 @@ def _build_all(names: Sequence[str], directory: Path, builder: Builder) -> None:
     cache = cache_dir(builder.environ)
     go = find_go(wanted, cache, builder.environ, builder.progress, builder.command, builder.pause)
     with builder.progress.step(f"download Go modules for {len(names)} binaries"):
-        _download([PACKAGES[name] for name in names], go, builder)
+        _download([builder.packages[name] for name in names], go, builder)
     for name in names:
-        number = list(PACKAGES).index(name) + 1
-        with builder.progress.step(f"build {name} ({number} of {len(PACKAGES)})"):
+        number = list(builder.packages).index(name) + 1
+        with builder.progress.step(f"build {name} ({number} of {len(builder.packages)})"):
             _build_one(name, go, directory, builder)
 
 
@@ -124,7 +156,7 @@ def _build_one(name: str, go: Path, directory: Path, builder: Builder) -> None:
     # A scratch directory inside the target keeps the rename on one file system.
     with tempfile.TemporaryDirectory(dir=directory, prefix=".build-") as scratch:
         output = Path(scratch) / name
-        argv = build_arguments(go, builder.gomod, PACKAGES[name], output)
+        argv = build_arguments(go, builder.gomod, builder.packages[name], output)
         answer = builder.command(argv, go_environment(builder.environ))
         if answer.returncode:
             raise SandboxError(

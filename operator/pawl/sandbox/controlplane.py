@@ -11,9 +11,12 @@ from pawl.sandbox.ports import LOOPBACK
 from pawl.sandbox.processes import Command
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-SERVICE_RANGE = "10.96.0.0/16"
 RATE = ("--kube-api-qps=500", "--kube-api-burst=1000")
 """The defaults (20 to 50 requests a second) would measure the client's brake in benches, not the operator."""
+UNHEARD = "24s"
+"""After so long without a sign a real node counts as dead: half of the default; its lease is renewed every 5 s."""
+_ALONE = ("--endpoint-reconciler-type=none",)
+"""Endpoints may not hold loopback addresses; without this the server logs an error every ten seconds."""
 
 
 def etcd(place: Place) -> Command:
@@ -36,12 +39,11 @@ def etcd(place: Place) -> Command:
 
 
 def apiserver(place: Place) -> Command:
-    """kube-apiserver with RBAC, client certificates and ServiceAccount tokens, on loopback only."""
+    """kube-apiserver with RBAC, client certificates and ServiceAccount tokens, on one address only."""
     arguments = [
-        f"--bind-address={LOOPBACK}",
-        f"--advertise-address={LOOPBACK}",
-        # Endpoints may not hold loopback addresses; without this the server logs an error every ten seconds.
-        "--endpoint-reconciler-type=none",
+        f"--bind-address={place.host}",
+        f"--advertise-address={place.host}",
+        *(_ALONE if place.host == LOOPBACK else _with_kubelets(place)),
         f"--secure-port={place.ports.api}",
         f"--etcd-servers={place.etcd}",
         f"--etcd-cafile={place.pki('etcd-ca.crt')}",
@@ -51,7 +53,7 @@ def apiserver(place: Place) -> Command:
         f"--tls-private-key-file={place.pki('apiserver.key')}",
         f"--client-ca-file={place.pki('ca.crt')}",
         "--authorization-mode=Node,RBAC",
-        f"--service-cluster-ip-range={SERVICE_RANGE}",
+        f"--service-cluster-ip-range={place.services}",
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={place.pki('sa.pub')}",
         f"--service-account-signing-key-file={place.pki('sa.key')}",
@@ -75,6 +77,7 @@ def controller_manager(place: Place) -> Command:
         "--use-service-account-credentials=true",
         "--leader-elect=false",
         "--secure-port=0",
+        *([] if place.host == LOOPBACK else [f"--node-monitor-grace-period={UNHEARD}"]),
         *RATE,
     ]
     return Command("kube-controller-manager", (place.binary("kube-controller-manager"), *arguments))
@@ -85,6 +88,16 @@ def scheduler(place: Place) -> Command:
     config = place.pki("kube-scheduler.kubeconfig")
     arguments = [f"--kubeconfig={config}", "--leader-elect=false", "--secure-port=0", *RATE]
     return Command("kube-scheduler", (place.binary("kube-scheduler"), *arguments))
+
+
+def _with_kubelets(place: Place) -> list[str]:
+    return [
+        f"--kubelet-certificate-authority={place.pki('ca.crt')}",
+        f"--kubelet-client-certificate={place.pki('admin.crt')}",
+        f"--kubelet-client-key={place.pki('admin.key')}",
+        "--kubelet-preferred-address-types=InternalIP",
+        "--enable-admission-plugins=NodeRestriction",
+    ]
 
 
 def _etcd_tls(place: Place, prefix: str) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import yaml
 
@@ -18,7 +20,6 @@ SERVER_NAMES = (
     "kubernetes.default.svc",
     "kubernetes.default.svc.cluster.local",
     LOOPBACK,
-    "10.96.0.1",
 )
 ADMINS = "system:masters"
 COMPONENTS = {
@@ -26,20 +27,37 @@ COMPONENTS = {
     "kube-scheduler": ("system:kube-scheduler", ()),
     "kwok": ("kwok", (ADMINS,)),
 }
+NODE_COMPONENTS = {
+    "kube-proxy": ("system:kube-proxy", ()),
+    "coredns": ("coredns", (ADMINS,)),
+}
+NODES = "system:nodes"
 
 
-def write_credentials(place: Place) -> None:
-    """Write all keys and kubeconfigs of `place`, private ones with mode 0600."""
+@dataclass(frozen=True)
+class NodeIdentity:
+    """A real node that needs certificates: what its files begin with, its Node object's name, its address."""
+
+    role: str
+    name: str
+    address: str
+
+
+def write_credentials(place: Place, nodes: Iterable[NodeIdentity] = ()) -> None:
+    """Write all keys and kubeconfigs of `place` and its real nodes, private ones with mode 0600."""
     ca = certs.authority(f"{place.context}-ca")
+    names = sorted({*SERVER_NAMES, place.host, place.kubernetes})
     # etcd trusts an authority of its own, or each holder of a kubeconfig could write past the API server.
     etcd_ca = certs.authority(f"{place.context}-etcd-ca")
     _write_pair(place, "ca", ca)
     _write_pair(place, "etcd-ca", etcd_ca)
     _write_pair(place, "etcd", certs.server(etcd_ca, "etcd", ["localhost", LOOPBACK]))
-    _write_pair(place, "apiserver", certs.server(ca, "kube-apiserver", SERVER_NAMES))
+    _write_pair(place, "apiserver", certs.server(ca, "kube-apiserver", names))
     _write_service_account_keys(place)
-    for role, (user, groups) in COMPONENTS.items():
-        write_whole(place.pki(f"{role}.kubeconfig"), kubeconfig(place, ca, certs.client(ca, user, groups)), PRIVATE)
+    _write_clients(place, ca, COMPONENTS)
+    for node in nodes:
+        _write_clients(place, ca, {node.role: (f"system:node:{node.name}", (NODES,)), **NODE_COMPONENTS})
+        _write_pair(place, node.role, certs.server(ca, f"system:node:{node.name}", [node.name, node.address]))
     admin = certs.client(ca, "pawl-sandbox-admin", [ADMINS])
     _write_pair(place, "admin", admin)
     write_whole(place.kubeconfig, kubeconfig(place, ca, admin), PRIVATE)
@@ -61,6 +79,11 @@ def kubeconfig(place: Place, ca: certs.Pair, user: certs.Pair) -> str:
         },
         sort_keys=False,
     )
+
+
+def _write_clients(place: Place, ca: certs.Pair, users: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
+    for role, (user, groups) in users.items():
+        write_whole(place.pki(f"{role}.kubeconfig"), kubeconfig(place, ca, certs.client(ca, user, groups)), PRIVATE)
 
 
 def _write_pair(place: Place, name: str, pair: certs.Pair) -> None:

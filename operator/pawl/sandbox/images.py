@@ -11,7 +11,7 @@ import http.client
 import io
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -68,14 +68,19 @@ class Built:
 def build(image: Image) -> Built:
     """Make the bytes of an image. Pure."""
     layer = Blob(LAYER, _tar(f"{image.repository}:{image.tag}\n{image.text}\n".encode()))
-    configs = [Blob(CONFIG, _json(_config(image, platform, layer))) for platform in image.platforms]
-    manifests = [Blob(MANIFEST, _json(_manifest(config, layer))) for config in configs]
+    configs = [Blob(CONFIG, encoded(_config(image, platform, layer))) for platform in image.platforms]
+    return assembled(layer, configs, image.platforms)
+
+
+def assembled(layer: Blob, configs: Sequence[Blob], platforms: Sequence[str]) -> Built:
+    """An image of one layer with a config a platform; an index over them where there are several. Pure."""
+    manifests = [Blob(MANIFEST, encoded(_manifest(config, layer))) for config in configs]
     if len(manifests) == 1:
         return Built((layer, *configs), (), manifests[0])
     children = [
-        manifest.descriptor(platform=_platform(name)) for manifest, name in zip(manifests, image.platforms, strict=True)
+        manifest.descriptor(platform=platform_fields(name)) for manifest, name in zip(manifests, platforms, strict=True)
     ]
-    index = Blob(INDEX, _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}))
+    index = Blob(INDEX, encoded({"schemaVersion": 2, "mediaType": INDEX, "manifests": children}))
     return Built((layer, *configs), tuple(manifests), index)
 
 
@@ -108,12 +113,15 @@ class Pusher:
 
     def push(self, image: Image) -> str:
         """Push an image, tag last, and return its digest."""
-        built, repository = build(image), image.repository
+        return self.push_built(image.repository, image.tag, build(image))
+
+    def push_built(self, repository: str, tag: str, built: Built) -> str:
+        """Push the bytes of an image, tag last, and return its digest."""
         for blob in built.blobs:
             self._upload(repository, blob)
         for manifest in built.manifests:
             self._put_manifest(repository, manifest, manifest.digest)
-        self._put_manifest(repository, built.top, image.tag)
+        self._put_manifest(repository, built.top, tag)
         return built.top.digest
 
     def tag(self, image: Image, *more: str) -> str:
@@ -190,14 +198,15 @@ def _tar(content: bytes) -> bytes:
     return raw.getvalue()
 
 
-def _platform(name: str) -> dict[str, str]:
+def platform_fields(name: str) -> dict[str, str]:
+    """`linux/arm64/v8` as the fields of an index or a config."""
     return dict(zip(("os", "architecture", "variant"), name.split("/"), strict=False))
 
 
 def _config(image: Image, platform: str, layer: Blob) -> dict[str, object]:
     labels = {"org.opencontainers.image.version": image.tag}
     files = {"type": "layers", "diff_ids": [layer.digest]}
-    return {**_platform(platform), "config": {"Labels": labels}, "rootfs": files}
+    return {**platform_fields(platform), "config": {"Labels": labels}, "rootfs": files}
 
 
 def _manifest(config: Blob, layer: Blob) -> dict[str, object]:
@@ -209,5 +218,6 @@ def _manifest(config: Blob, layer: Blob) -> dict[str, object]:
     }
 
 
-def _json(document: Any) -> bytes:  # noqa: ANN401 - JSON is what it is
+def encoded(document: Any) -> bytes:  # noqa: ANN401 - JSON is what it is
+    """JSON in one form only, so that equal documents are equal bytes."""
     return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()

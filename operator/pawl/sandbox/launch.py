@@ -14,10 +14,15 @@ from pathlib import Path
 
 from pawl.sandbox import controlplane, kwok, registry
 from pawl.sandbox.credentials import write_credentials
+from pawl.sandbox.files import write_whole
 from pawl.sandbox.place import Place
 from pawl.sandbox.processes import Command, Process, is_alive, start, stop
+from pawl.sandbox.realnodes import dns
+from pawl.sandbox.realnodes.config import PAUSE
+from pawl.sandbox.realnodes.life import Nodes
 from pawl.sandbox.rest import Api, admin_api
 from pawl.sandbox.state import State, Store
+from pawl.sandbox.toolimage import push_pause
 
 DEADLINE = 60.0
 """Seconds for each wait; a warm start on two cores needs under six in all."""
@@ -41,27 +46,40 @@ class StartFailedError(Exception):
 class Launch:
     """One start. `state` grows with each process and is saved each time."""
 
-    def __init__(self, store: Store, state: State, place: Place) -> None:
+    def __init__(self, store: Store, state: State, place: Place, nodes: Nodes | None = None) -> None:
         self.state = state
         self._store = store
-        self._place = place
+        self.place = place
+        self._nodes = nodes
 
     def run(self) -> State:
         """Start everything that `state` asks for and return the record. Raises StartFailedError, SandboxError."""
-        write_credentials(self._place)
+        write_credentials(self.place, self._nodes.identities() if self._nodes else ())
+        if self._nodes:
+            self._nodes.make_network()
         if self.state.registry:
-            registry.write_config(self._place)
-            self._start(registry.registry(self._place))
-        self._start(controlplane.etcd(self._place))
-        self._start(controlplane.apiserver(self._place))
-        api = admin_api(self._place.server, self._place.pki(""))
+            registry.write_config(self.place)
+            self._start(registry.registry(self.place))
+        self._start(controlplane.etcd(self.place))
+        self._start(controlplane.apiserver(self.place))
+        api = admin_api(self.place.server, self.place.pki(""))
         # While etcd is missing, /readyz hangs; a short call lets the wait look at the processes in between.
         probe = replace(api, timeout=PROBE)
         self.wait("kube-apiserver", "did not become ready", lambda: probe.get("/readyz").status == OK)
         self._start_clients()
         kwok.create_nodes(api, self.state.nodes)
+        if self._nodes:
+            self._start_nodes(self._nodes, api)
         self._wait_usable(api)
         return self._record(replace(self.state, ready=True))
+
+    def start_node(self, number: int) -> State:
+        """Start one real node of a running sandbox, until it is Ready. Raises StartFailedError, SandboxError."""
+        if self._nodes:
+            self._nodes.start(number, self._start)
+            self._record(replace(self.state, stopped=tuple(each for each in self.state.stopped if each != number)))
+            self._wait_ready(self._nodes.node(number).name, admin_api(self.place.server, self.place.pki("")))
+        return self.state
 
     def wait(self, role: str, why: str, check: Callable[[], bool], deadline: float = DEADLINE) -> None:
         """Poll `check` until it holds. Raises StartFailedError after `deadline` seconds or once a process has died."""
@@ -75,29 +93,50 @@ class Launch:
             time.sleep(POLL)
 
     def _start_clients(self) -> None:
-        if self._place.has("kube-controller-manager"):
-            self._start(controlplane.controller_manager(self._place))
-        if self._place.has("kube-scheduler"):
-            self._start(controlplane.scheduler(self._place))
+        if self.place.has("kube-controller-manager"):
+            self._start(controlplane.controller_manager(self.place))
+        if self.place.has("kube-scheduler"):
+            self._start(controlplane.scheduler(self.place))
         if self.state.nodes:
-            self._start(kwok.kwok(self._place))
+            self._start(kwok.kwok(self.place))
+
+    def _start_nodes(self, nodes: Nodes, api: Api) -> None:
+        self._wait_registry(self.place.registry)
+        push_pause(self.place.registry, PAUSE, nodes.parts.tool)
+        write_whole(self.place.directory / "Corefile", dns.corefile(self.place))
+        dns.publish(self.place, nodes.network, api)
+        self._start(dns.coredns(self.place, nodes.parts))
+        for number in nodes.network.numbers:
+            nodes.start(number, self._start)
+        nodes.route_services(nodes.network.numbers)
+        self.wait("coredns", "did not listen", lambda: dns.answers(self.place))
+        for node in nodes.all():
+            self._wait_ready(node.name, api)
+
+    def _wait_ready(self, name: str, api: Api) -> None:
+        role = name.removeprefix(f"{self.place.name}-")
+        self.wait(f"{role}-kubelet", f"did not make Node {name} Ready", lambda: kwok.is_ready(api, name))
+
+    def _wait_registry(self, host: str) -> None:
+        self.wait("registry", "did not answer", lambda: registry.answers(host))
 
     def _wait_usable(self, api: Api) -> None:
         default = "/api/v1/namespaces/default"
         self.wait("kube-apiserver", "did not make namespace default", lambda: api.get(default).status == OK)
-        if self._place.has("kube-controller-manager"):
+        if self.place.has("kube-controller-manager"):
             account = f"{default}/serviceaccounts/default"
             why = "did not make ServiceAccount default/default"
             self.wait("kube-controller-manager", why, lambda: api.get(account).status == OK)
         if self.state.nodes:
-            wanted = self.state.nodes
+            wanted = self.state.nodes + (self._nodes.network.count if self._nodes else 0)
             self.wait("kwok", f"did not make {wanted} Nodes Ready", lambda: kwok.ready_nodes(api) >= wanted)
         if host := self.state.registry:
-            self.wait("registry", "did not answer", lambda: registry.answers(host))
+            self._wait_registry(host)
 
-    def _start(self, command: Command) -> None:
-        process = start(command, self._place.log(command.role))
+    def _start(self, command: Command) -> Process:
+        process = start(command, self.place.log(command.role))
         self._record(replace(self.state, processes=(*self.state.processes, process)))
+        return process
 
     def _record(self, state: State) -> State:
         self.state = state

@@ -25,6 +25,8 @@ class SandboxOptions:
     provider: str = EMBEDDED
     state_dir: Path | None = None
     """Instead of `PAWL_STATE_DIR` and the XDG default."""
+    real_nodes: int = 0
+    """Real ones, by kubelet and containerd: root on Debian or Ubuntu only."""
     binaries: Path | None = None
     """Directory of ready binaries (as in KUBEBUILDER_ASSETS) instead of the built ones; parts it lacks are left out."""
 
@@ -40,6 +42,23 @@ class Runtime:
 
 
 @dataclass(frozen=True)
+class RealNode:
+    """A real node and where to find it on this machine. `pids` has its processes by part: containerd, kubelet, ..."""
+
+    name: str
+    address: str
+    pods: str
+    """Range of its Pods' addresses."""
+    socket: Path
+    """containerd's."""
+    certs: Path
+    """Its `/etc/containerd/certs.d`."""
+    enter: tuple[str, ...]
+    """What to put before a command to run it in the node's network and mount namespaces; empty when it is stopped."""
+    pids: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Running:
     """A sandbox that answers. `started` is False when it ran before; `env` goes over a process' environment."""
 
@@ -52,6 +71,7 @@ class Running:
     nodes: int
     env: Mapping[str, str]
     started: bool = True
+    real: tuple[RealNode, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,3 +87,5 @@ class Status:
     nodes: int
     dead: tuple[str, ...] = ()
     """Roles of processes that should run and do not."""
+    real_nodes: tuple[str, ...] = ()
+    """Names of real nodes; a stopped one is followed by ` (stopped)`."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pawl.sandbox.ports import LOOPBACK
+from pawl.sandbox.ports import LOOPBACK, SERVICE_RANGE
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Loopback ports of one sandbox."""
+    """Ports of one sandbox; `dns` only where there are real nodes."""
 
     api: int
     etcd: int
     etcd_peer: int
     registry: int
+    dns: int = 0
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,19 @@ class Place:
     directory: Path
     binaries: Path
     ports: Ports
+    host: str = LOOPBACK
+    """Address of the API server and the registry: the bridge's where real nodes must reach them."""
+    services: str = SERVICE_RANGE
 
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return f"https://{LOOPBACK}:{self.ports.api}"
+        return f"https://{self.host}:{self.ports.api}"
+
+    @property
+    def kubernetes(self) -> str:
+        """ClusterIP of the Service default/kubernetes: the first of the range."""
+        return str(ipaddress.IPv4Network(self.services)[1])
 
     @property
     def etcd(self) -> str:
@@ -40,7 +50,7 @@ class Place:
     @property
     def registry(self) -> str:
         """`host:port` of the registry, as it stands in image references."""
-        return f"{LOOPBACK}:{self.ports.registry}"
+        return f"{self.host}:{self.ports.registry}"
 
     @property
     def context(self) -> str:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 from pawl.api.errors import SandboxError
 
 LOOPBACK = "127.0.0.1"
+SERVICE_RANGE = "10.96.0.0/16"
+"""ClusterIPs of a sandbox without real nodes, where nothing answers on them."""
 LOWEST = 20000
 HIGHEST = 29999
 

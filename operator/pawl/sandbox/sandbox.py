@@ -15,13 +15,17 @@ from pathlib import Path
 
 from pawl.api.errors import InputError, SandboxError
 from pawl.sandbox import kind
-from pawl.sandbox.build import Builder, build
+from pawl.sandbox.build import Builder, NodeParts, build, build_node_parts
 from pawl.sandbox.environment import variables
 from pawl.sandbox.launch import Launch, StartFailedError, last_lines, stop_all
-from pawl.sandbox.options import EMBEDDED, KIND, Running, Runtime, SandboxOptions, Status
+from pawl.sandbox.options import EMBEDDED, KIND, RealNode, Running, Runtime, SandboxOptions, Status
 from pawl.sandbox.paths import state_dir
 from pawl.sandbox.place import Ports
 from pawl.sandbox.processes import is_alive
+from pawl.sandbox.realnodes.life import Nodes, clear, describe
+from pawl.sandbox.realnodes.machine import prepare
+from pawl.sandbox.realnodes.network import MOST, Network, free_range, key_of, routed
+from pawl.sandbox.realnodes.nodeplace import NodePlace, node_name
 from pawl.sandbox.state import State, Store, check_name
 
 NEEDED = ("etcd", "kube-apiserver")
@@ -40,10 +44,10 @@ def up(options: SandboxOptions, runtime: Runtime | None = None) -> Running:
         found = store.load(options.name)
         if found and _state_of(found, runtime) == "running":
             runtime.progress.note(f"sandbox {options.name} is already running")
-            return _running(found, runtime, started=False)
+            return _running(found, store, runtime, started=False)
         if found:
             _clean(found, store, runtime)
-        return _running(_create(options, runtime, store), runtime, started=True)
+        return _running(_create(options, runtime, store), store, runtime, started=True)
 
 
 def down(name: str = "default", state_dir: Path | None = None, runtime: Runtime | None = None) -> bool:
@@ -113,6 +117,18 @@ def _check(options: SandboxOptions) -> None:
         raise InputError(f"sandbox provider {options.provider!r}: use {EMBEDDED} or {KIND}")
     if options.nodes < 0:
         raise InputError(f"sandbox {options.name}: {options.nodes} nodes: use 0 or more")
+    if options.real_nodes:
+        _check_real(options)
+
+
+def _check_real(options: SandboxOptions) -> None:
+    what = f"sandbox {options.name}: {options.real_nodes} real nodes"
+    if not 0 < options.real_nodes <= MOST:
+        raise InputError(f"{what}: use 0 to {MOST}")
+    if options.provider != EMBEDDED:
+        raise InputError(f"{what}: nodes of {options.provider} are real already; leave --real-nodes out")
+    if not options.registry:
+        raise InputError(f"{what}: they pull from the sandbox's registry; leave --no-registry out")
 
 
 def _store(directory: Path | None, runtime: Runtime) -> Store:
@@ -140,10 +156,12 @@ def _create_kind(options: SandboxOptions, runtime: Runtime, store: Store) -> Sta
 
 
 def _create_embedded(options: SandboxOptions, runtime: Runtime, store: Store) -> State:
+    parts = _node_parts(options, runtime)
     binaries = _binaries(options, runtime)
     with store.ports_lock():
-        ports = Ports(*runtime.allocate(options.name, 4, store.taken_ports()))
-        place = store.place(options.name, binaries, ports)
+        ports = Ports(*runtime.allocate(options.name, 5 if parts else 4, store.taken_ports()))
+        network = _network(options, store, runtime)
+        place = store.place(options.name, binaries, ports, network)
         state = State(
             name=options.name,
             provider=EMBEDDED,
@@ -154,10 +172,26 @@ def _create_embedded(options: SandboxOptions, runtime: Runtime, store: Store) ->
             nodes=options.nodes if place.has("kwok") else 0,
             binaries=str(binaries),
             ports=ports,
+            network=network,
         )
         store.save(state)
+    nodes = Nodes(place, network, parts, runtime) if network and parts else None
     with runtime.progress.step(f"start sandbox {options.name}"):
-        return Launch(store, state, place).run()
+        return Launch(store, state, place, nodes).run()
+
+
+def _node_parts(options: SandboxOptions, runtime: Runtime) -> NodeParts | None:
+    if not options.real_nodes:
+        return None
+    prepare(runtime)
+    return build_node_parts(Builder(runtime.environ, command=runtime.command, progress=runtime.progress))
+
+
+def _network(options: SandboxOptions, store: Store, runtime: Runtime) -> Network | None:
+    if not options.real_nodes:
+        return None
+    key = key_of(store.directory(options.name))
+    return Network(key, free_range(key, [*routed(runtime), *store.taken_ranges()]), options.real_nodes)
 
 
 def _binaries(options: SandboxOptions, runtime: Runtime) -> Path:
@@ -170,6 +204,8 @@ def _binaries(options: SandboxOptions, runtime: Runtime) -> Path:
 
 
 def _clean(state: State, store: Store, runtime: Runtime) -> None:
+    if state.network:
+        clear(state.network, runtime)
     stop_all(state.processes)
     if state.provider == KIND:
         kind.delete(state, runtime)
@@ -187,7 +223,7 @@ def _abandon(name: str, store: Store, runtime: Runtime) -> Path:
     return kept
 
 
-def _running(state: State, runtime: Runtime, *, started: bool) -> Running:
+def _running(state: State, store: Store, runtime: Runtime, *, started: bool) -> Running:
     return Running(
         name=state.name,
         provider=state.provider,
@@ -198,6 +234,22 @@ def _running(state: State, runtime: Runtime, *, started: bool) -> Running:
         nodes=state.nodes,
         env=variables(state, runtime.environ.get("PATH", "")),
         started=started,
+        real=_real(state, store),
+    )
+
+
+def _real(state: State, store: Store) -> tuple[RealNode, ...]:
+    if state.network is None or state.ports is None:
+        return ()
+    place = store.place(state.name, Path(state.binaries), state.ports, state.network)
+    nodes = (NodePlace(place, state.network, number) for number in state.network.numbers)
+    return tuple(describe(node, state.processes) for node in nodes)
+
+
+def _real_names(state: State) -> tuple[str, ...]:
+    numbers = state.network.numbers if state.network else ()
+    return tuple(
+        node_name(state.name, number) + (" (stopped)" if number in state.stopped else "") for number in numbers
     )
 
 
@@ -222,4 +274,5 @@ def _status(name: str, store: Store, runtime: Runtime) -> Status:
     if state is None:
         return Status(name, "", "damaged", "", "", None, 0)
     what = _state_of(state, runtime)
-    return Status(name, state.provider, what, state.server, state.kubeconfig, state.registry, state.nodes, _dead(state))
+    facts = (state.provider, what, state.server, state.kubeconfig, state.registry, state.nodes)
+    return Status(name, *facts, dead=_dead(state), real_nodes=_real_names(state))

@@ -11,7 +11,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pawl.api.errors import InputError, SandboxError
 from pawl.sandbox.files import locked, write_whole
 from pawl.sandbox.place import Place, Ports
 from pawl.sandbox.processes import Process
+from pawl.sandbox.realnodes.network import Network
 
 VERSION = 1
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
@@ -39,6 +40,10 @@ class State:
     ports: Ports | None
     processes: tuple[Process, ...] = ()
     ready: bool = False
+    network: Network | None = None
+    """Where real nodes are asked for; recorded before the first of its links is made."""
+    stopped: tuple[int, ...] = ()
+    """Numbers of real nodes that were stopped on purpose."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,10 @@ class Store:
         """Where the logs of the last failed start are kept."""
         return self.home / f"{name}.failed-logs"
 
-    def place(self, name: str, binaries: Path, ports: Ports) -> Place:
+    def place(self, name: str, binaries: Path, ports: Ports, network: Network | None = None) -> Place:
         """The Place of a sandbox in this store."""
-        return Place(name, self.directory(name), binaries, ports)
+        place = Place(name, self.directory(name), binaries, ports)
+        return replace(place, host=network.host, services=network.services) if network else place
 
     def lock(self, name: str) -> AbstractContextManager[None]:
         """Held by `up` and `down` of one sandbox."""
@@ -100,13 +106,21 @@ class Store:
         """Ports that recorded sandboxes use or are about to use."""
         return set(self._ports())
 
+    def taken_ranges(self) -> set[str]:
+        """Private ranges of recorded sandboxes with real nodes."""
+        return {state.network.base for state in self._states() if state.network}
+
     def _ports(self) -> Iterator[int]:
+        for state in self._states():
+            if state.ports:
+                yield from (port for port in asdict(state.ports).values() if port)
+
+    def _states(self) -> Iterator[State]:
         for name in self.names():
-            # A neighbour's damaged record is no reason to fail: its ports, if in use, are found to be bound.
+            # A neighbour's damaged record is no reason to fail: what it uses is found to be in use.
             with suppress(SandboxError):
-                state = self.load(name)
-                if state and state.ports:
-                    yield from asdict(state.ports).values()
+                if state := self.load(name):
+                    yield state
 
 
 def check_name(name: str) -> str:
@@ -128,4 +142,6 @@ def decode(text: str) -> State:
         raise ValueError("written by another version of pawl")
     fields["processes"] = tuple(Process(**process) for process in fields["processes"])
     fields["ports"] = Ports(**fields["ports"]) if fields["ports"] else None
+    fields["network"] = Network(**fields["network"]) if fields.get("network") else None
+    fields["stopped"] = tuple(fields.get("stopped", ()))
     return State(**fields)
