@@ -27,6 +27,7 @@ from tests.cluster.api import Api, Json
 from tests.cluster.operators import Operator, good
 from tests.cluster.override_stage import Stage, wait_for
 from tests.cluster.override_stage_workloads import bare_pod
+from tests.node.node_scene import node_names
 
 from pawl.sandbox import Cluster
 
@@ -220,10 +221,6 @@ def pull_everywhere(stage: Stage, image: str) -> None:
 
 def ended(phase: Callable[[], str]) -> None:
     assert wait_for(lambda: phase() in ("Succeeded", "Failed") and phase(), PATIENCE, "the image") == "Succeeded"
-
-
-def node_names(api: Api) -> list[str]:
-    return sorted(node["metadata"]["name"] for node in good(api.get("api/v1/nodes")).body["items"])
 
 
 def name_of(pod: Json) -> str:

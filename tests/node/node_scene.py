@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tests.cluster.api import Api, Json
-from tests.cluster.operators import Operator
+from tests.cluster.operators import Operator, good
 from tests.cluster.override_scene import Scene, keeper_of
 from tests.cluster.override_stage import stage_of
 from tests.cluster.override_stage_specs import enforcement, override, rollout, rule
@@ -30,7 +30,7 @@ GROUPS = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatu
 class NodeScene(Scene):
     """One namespace on real nodes. `tool` is the static program that every image holds."""
 
-    tool: bytes
+    tool: bytes = field(repr=False)
 
     # images
 
@@ -103,6 +103,15 @@ def pod_spec_of(body: Json) -> Json:
 
 def phases(pods: Sequence[Json]) -> list[str]:
     return [pod["status"].get("phase", "") for pod in pods]
+
+
+def node_names(api: Api) -> list[str]:
+    return sorted(node["metadata"]["name"] for node in good(api.get("api/v1/nodes")).body["items"])
+
+
+def pinned(body: Json, node: str) -> Json:
+    """A workload whose Pods all run on one node."""
+    return quick(body, nodeSelector={"kubernetes.io/hostname": node})
 
 
 @contextmanager

@@ -17,7 +17,16 @@ from tests.cluster.operators import Operator, tell
 from tests.cluster.override_stage_specs import enforcement, override, rollout, rule
 from tests.cluster.override_stage_workloads import bare_pod, cron_job, daemon_set, deployment, job, stateful_set
 from tests.node.node_images import AMD64, MULTI, ONCE, Placed, Program
-from tests.node.node_scene import NodeScene, node_scene_of, phases, pod_spec_of, quick, two_replicas
+from tests.node.node_scene import (
+    NodeScene,
+    node_names,
+    node_scene_of,
+    phases,
+    pinned,
+    pod_spec_of,
+    quick,
+    two_replicas,
+)
 
 from pawl.sandbox import Cluster
 
@@ -50,7 +59,7 @@ def mirrored(
 ) -> Iterator[Mirrored]:
     with node_scene_of(api, cluster, tmp_path_factory.mktemp("scene"), pawl, tool) as scene:
         public, mirror = push_all(scene)
-        scene.start(*workloads(public))
+        scene.start(*workloads(public, node_names(api)[0]))
         scene.stage.apply(quick(cron_job("nightly", public["web"].tagged, suspend=True)))
         scene.stage.apply(scene.mirror())
         scene.done(seconds=PATIENCE)
@@ -72,10 +81,11 @@ def push_all(scene: NodeScene) -> tuple[dict[str, Placed], dict[str, Placed]]:
     return {name: pair[0] for name, pair in pairs.items()}, {name: pair[1] for name, pair in pairs.items()}
 
 
-def workloads(public: dict[str, Placed]) -> list[Json]:
+def workloads(public: dict[str, Placed], node: str) -> list[Json]:
+    """One of each kind, and a Deployment a relation on the one node that ran the public image before."""
     image = {name: placed.tagged for name, placed in public.items()} | {"pinned": public["pinned"].by_digest}
     found = [daemon_set("agent", image["agent"]), deployment("web", image["web"], replicas=2)]
-    found += [stateful_set("db", image["db"]), *(deployment(name, image[name]) for name in RELATIONS)]
+    found += [stateful_set("db", image["db"]), *(pinned(deployment(name, image[name]), node) for name in RELATIONS)]
     first = {"name": "first", "image": image["web"], "args": list(ONCE)}
     beside = {"name": "beside", "image": image["web"], "restartPolicy": "Always"}
     pod_spec_of(found[1])["initContainers"] = [first, beside]
@@ -131,7 +141,8 @@ def test_jobs_that_are_made_now_run_from_the_mirror(scene: NodeScene, mirrored: 
     scene.stage.wait(lambda: phases(scene.stage.pods("once")) == ["Succeeded"], "the Job's Pod to end")
     for app in ("nightly", "once"):
         assert scene.image_ids(app)["app"] <= mirrored.mirror["web"].acceptable
-    assert scene.stage.image("cronjobs", "nightly") == mirrored.public["web"].tagged
+    template = pod_spec_of(scene.stage.read("cronjobs", "nightly"))
+    assert template["containers"][0]["image"] == mirrored.public["web"].tagged
 
 
 def test_a_debug_container_comes_from_the_mirror(scene: NodeScene, mirrored: Mirrored) -> None:
@@ -168,23 +179,20 @@ def test_an_old_copy_of_a_moved_tag_is_found(
     and the wrong content. Pawl says Mismatch; with the digest in the rule the right one is pulled and proved."""
     with node_scene_of(api, cluster, tmp_path_factory.mktemp("moved"), pawl, tool) as scene:
         public, _ = scene.both(Program("web", text="as it was"))
-        there = {"kubernetes.io/hostname": min(nodes_of(api))}
-        scene.start(quick(deployment("cached", scene.place + "/web:v1"), nodeSelector=there))
+        there = node_names(api)[0]
+        scene.start(pinned(deployment("before", f"{scene.place}/web:v1"), there))
+        scene.stage.delete("deployments", "before")
         moved = scene.mirror_of(Program("web", text="as it is now"))
-        scene.start(quick(deployment("web", public.tagged), nodeSelector=there))
+        scene.start(pinned(deployment("web", public.tagged), there))
         scene.stage.apply(scene.mirror())
         scene.until("Verified", "False/Mismatch", seconds=PATIENCE)
         assert ("web", "Mismatch", "Mismatch") in scene.verdicts()
         assert scene.pod_images("web") == [moved.tagged]
         assert scene.image_ids("web")["app"] <= public.acceptable
-        pinned = rule(f"{scene.public}/web", moved.name, tag="v1", digest=moved.digest)
-        scene.stage.apply(override(pinned, enforcement=enforcement(), rollout=rollout()))
+        exact = rule(f"{scene.public}/web", moved.name, tag="v1", digest=moved.digest)
+        scene.stage.apply(override(exact, enforcement=enforcement(), rollout=rollout()))
         scene.done(seconds=PATIENCE)
         assert scene.image_ids("web")["app"] <= moved.acceptable
-
-
-def nodes_of(api: Api) -> list[str]:
-    return [node["metadata"]["name"] for node in api.get("api/v1/nodes").body["items"]]
 
 
 def begun(pod: Json) -> Json:
