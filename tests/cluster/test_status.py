@@ -45,8 +45,10 @@ def status(cluster: Cluster, *arguments: str) -> Ended:
 
 def test_the_policies_of_a_namespace(cluster: Cluster, shop: str) -> None:
     ended = status(cluster, "-n", shop)
-    head, *rows = ended.out.splitlines()
+    gate, empty, head, *rows = ended.out.splitlines()
     assert ended.code == 0
+    assert gate.startswith("gate: none: nothing rewrites Pods;")
+    assert not empty
     assert head.startswith("NAMESPACE")
     assert [row.split()[:2] for row in rows] == [[shop, "api"], [shop, "new"], [shop, "web"]]
     assert "you must act (SecretNotFound)" in rows[0]
@@ -82,7 +84,8 @@ def test_check_fails_where_one_is_not_ready(cluster: Cluster, shop: str) -> None
 def test_an_empty_namespace_says_so(cluster: Cluster, installed: list[str], namespace: str) -> None:
     assert installed
     ended = status(cluster, "-n", namespace)
-    assert (ended.code, ended.out) == (0, "")
+    assert (ended.code, ended.out.count("\n")) == (0, 1)
+    assert ended.out.startswith("gate: ")
     assert "-A looks in all" in ended.err
 
 

@@ -62,8 +62,15 @@ def unlabelled(document: Json) -> Json:
     return {**document, "metadata": {"name": NAME}}
 
 
+class _Service(msgspec.Struct):
+    namespace: str = ""
+    name: str = ""
+
+
 class _Client(msgspec.Struct, rename="camel"):
     ca_bundle: bytes = b""
+    url: str = ""
+    service: _Service | None = None
 
 
 class _Hook(msgspec.Struct, rename="camel"):
@@ -79,18 +86,25 @@ _DECODER: Final = msgspec.json.Decoder(_Stored)
 
 @dataclass(frozen=True, slots=True)
 class StoredWebhook:
-    """The configuration as it is. `trusted` are the authorities that all its webhooks trust, None where it has none."""
+    """The configuration as it is. `trusted` are the authorities that all its webhooks trust, None where it has none.
+
+    Pods are sent to `url`, or to a Service by namespace and name.
+    """
 
     state: Configuration = "absent"
     trusted: bytes | None = None
+    url: str = ""
+    service: tuple[str, str] | None = None
 
 
 def read_webhook(raw: bytes) -> StoredWebhook:
     """Read the configuration."""
-    found = [each.client_config.ca_bundle for each in _DECODER.decode(raw).webhooks or ()]
+    found = [each.client_config for each in _DECODER.decode(raw).webhooks or ()]
     if not found:
         return StoredWebhook("empty")
-    return StoredWebhook("filled", found[0] if len(set(found)) == 1 else b"")
+    first, trusted = found[0], {each.ca_bundle for each in found}
+    service = (first.service.namespace, first.service.name) if first.service is not None else None
+    return StoredWebhook("filled", first.ca_bundle if len(trusted) == 1 else b"", first.url, service)
 
 
 def _webhook(layer: Layer, own_namespace: str, endpoint: Endpoint) -> Json:

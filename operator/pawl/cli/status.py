@@ -1,4 +1,4 @@
-"""`pawl status`: the policies and overrides of a live cluster, what holds each, and what to do next.
+"""`pawl status`: the gate, the policies and overrides of a live cluster, what holds each, and what to do next.
 
 Exit codes: 0, or 1 with --check where one is not Ready. Neighbours: `table_policies`, `table_override` and their
 details render, `status_live` reads. Not here: decisions; what is shown is what the operator wrote.
@@ -18,13 +18,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from pawl.api.errors import Forbidden, InputError, NotFound
+from pawl.cli.status_gate import gate_line
 from pawl.cli.status_live import Live
 from pawl.cli.status_place import current_namespace
 from pawl.cli.status_print import note, print_content, print_document
 from pawl.cli.table_detail import detail
 from pawl.cli.table_override import (
     SeenOverride,
-    gates,
     override_document,
     override_table,
     read_override,
@@ -47,8 +47,9 @@ _KINDS: Final = {
 
 @dataclass(slots=True)
 class Found:
-    """What is shown: policies, then overrides. `notes`: what could not be seen, in sentences."""
+    """What is shown: the gate, policies, then overrides. `notes`: what could not be seen, in sentences."""
 
+    gate: str = ""
     policies: list[Seen] = field(default_factory=list)
     overrides: list[SeenOverride] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -94,28 +95,35 @@ def status(
     if output in {"json", "yaml"}:
         documents = found.documents
         print_document(documents[0] if name and len(documents) == 1 else documents, output)
-    elif not found.documents:
+        return int(check and not found.all_ready)
+    print_content(Text(f"gate: {found.gate}"))
+    if not found.documents:
         place = "the cluster" if where is None else f"namespace {where}; -A looks in all"
         click.echo(f"no ImagePolicy and no override in {place}", err=True)
     else:
         for content in _rendered(found, single=name is not None, wide=output == "wide"):
+            click.echo()
             print_content(content)
     return int(check and not found.all_ready)
 
 
 async def _read(kubeconfig: str | None, namespace: str | None, name: str | None) -> Found:
     async with await Cluster.connect(kubeconfig) as cluster:
-        if name is not None:
-            return await _named(cluster, namespace, name)
-        pages = [page async for page in cluster.list_pages(IMAGE_POLICIES, namespace)]
-        found = Found([read(item) for page in pages for item in msgspec.json.decode(page)["items"] or ()])
-        live = Live(cluster)
-        try:
-            found.overrides = await live.overrides(namespace)
-        except Forbidden as error:
-            live.notes.append(f"overrides are not shown: {error}")
-        found.notes = live.notes
+        found = await (_all(cluster, namespace) if name is None else _named(cluster, namespace, name))
+        found.gate = await gate_line(cluster, found.overrides)
         return found
+
+
+async def _all(cluster: Cluster, namespace: str | None) -> Found:
+    pages = [page async for page in cluster.list_pages(IMAGE_POLICIES, namespace)]
+    found = Found(policies=[read(item) for page in pages for item in msgspec.json.decode(page)["items"] or ()])
+    live = Live(cluster)
+    try:
+        found.overrides = await live.overrides(namespace)
+    except Forbidden as error:
+        live.notes.append(f"overrides are not shown: {error}")
+    found.notes = live.notes
+    return found
 
 
 async def _named(cluster: Cluster, namespace: str | None, name: str) -> Found:
@@ -162,8 +170,4 @@ def _rendered(found: Found, *, single: bool, wide: bool) -> list[RenderableType]
         ]
         return [*policies, *(override_detail(each, now) for each in found.overrides)]
     parts: list[RenderableType] = [table(found.policies, now, wide=wide)] if found.policies else []
-    if found.overrides:
-        space = "\n" if parts else ""
-        gate = Text(f"{space}Pods are rewritten by: {gates(found.overrides)}")
-        parts += [gate, override_table(found.overrides, wide=wide)]
-    return parts
+    return [*parts, override_table(found.overrides, wide=wide)] if found.overrides else parts

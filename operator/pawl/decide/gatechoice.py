@@ -82,10 +82,10 @@ def _by_webhook(facts: GateFacts) -> GateChoice:
 
 
 def _way_out(facts: GateFacts) -> str:
-    if facts.listener == "starting":
+    if facts.listener == "starting" and facts.configuration != "absent":
         return "the webhook is not answering yet; the log of this replica says what it waits for"
-    if facts.listener == "up":
-        return "MutatingWebhookConfiguration pawl does not exist; apply `pawl gate --webhook pawl-webhook`"
     if facts.served:
         return "the policies are missing; apply `pawl gate`, upgrade the chart, or run with --manage-gate"
+    if facts.listener != "off":
+        return "MutatingWebhookConfiguration pawl does not exist; apply `pawl gate --webhook pawl-webhook`"
     return "this API server has no MutatingAdmissionPolicy; run every replica with --webhook 0.0.0.0:8443"

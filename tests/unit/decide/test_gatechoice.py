@@ -66,6 +66,8 @@ def test_the_choice(facts: GateFacts, wanted: GateChoice) -> None:
         (chart(listener="off"), "apply `pawl gate`, upgrade the chart"),
         (chart(served=False, listener="off"), "run every replica with --webhook"),
         (chart(served=False, configuration="absent"), "apply `pawl gate --webhook pawl-webhook`"),
+        (chart(configuration="absent"), "apply `pawl gate`, upgrade the chart"),
+        (chart(served=False, listener="starting", configuration="absent"), "apply `pawl gate --webhook pawl-webhook`"),
         (chart(served=False, listener="starting"), "not answering yet"),
     ],
 )
