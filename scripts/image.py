@@ -156,13 +156,15 @@ def ensure_image(registry: str) -> str:
 def _built(tool: Tool, base: str) -> str:
     """Return the local name of the image of these sources, built if it is not there."""
     with context(tool.target(base)) as place:
-        digest = hashlib.sha256(base.encode())
+        digest = hashlib.sha256(tool.identity(base).encode())
         for path in sorted(path for path in place.rglob("*") if path.is_file()):
             digest.update(f"\0{path.relative_to(place)}\0".encode() + path.read_bytes())
         tag = f"{NAME}:sources-{digest.hexdigest()[:16]}"
         if not tool.has(tag):
             say(f"building {tag} on {base} with {tool.name}")
+            stale = tool.names(f"{NAME}:sources-")
             tool.build(Order(place, base, tag, labels(), moment()))
+            tool.forget(stale)
     return tag
 
 

@@ -38,7 +38,18 @@ STDLIB_LEFT_OUT: Final = (
 """Parts of the standard library that need a screen, a terminal, a compiler or a database."""
 
 WHEELS_LEFT_OUT: Final = (
-    *("**/*.c", "**/*.h", "**/*.pxd", "**/*.pxi", "**/*.pyi", "**/*.pyx", "**/*.hpp", "bin", "**/direct_url.json"),
+    *(
+        "**/*.c",
+        "**/*.h",
+        "**/*.pxd",
+        "**/*.pxi",
+        "**/*.pyi",
+        "**/*.pyx",
+        "**/*.hpp",
+        "bin",
+        "**/direct_url.json",
+        "**/uv_cache.json",
+    ),
     *("**/tests", "**/test", "attr/*.pyi", "pydantic/v1", "pydantic/mypy.py", "pydantic/_hypothesis_plugin.py"),
     *("pycparser*", "pygments/lexers/[!_]*", "pygments/formatters/[!_]*", "psutil/_ps[!ulp]*"),
     # A module for each kind and group of the API, imported only when it is asked for: Pawl reads raw bytes.

@@ -6,6 +6,7 @@ root in a container too. Neighbours: `scripts/image.py` says what is built. Not 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -13,13 +14,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from scripts.bootstrap import cache
 
+TRIES: Final = 3
 PROBE: Final = """import json, platform, sys
 print(json.dumps([list(sys.version_info[:2]), *platform.libc_ver(), platform.machine()]))
 """
@@ -88,24 +90,49 @@ class Tool:
 
     def target(self, base: str) -> Target:
         """Ask a base which wheels fit it. Raises ImageError where it has no python3 or another libc."""
-        if self.name == "buildah":
-            container = self.run("from", base)
-            try:
-                told = self.run("run", container, "--", "python3", "-c", PROBE)
-            finally:
-                self.run("rm", container)
-        else:
-            told = self.run("run", "--rm", "--entrypoint", "python3", base, "-c", PROBE)
+        # buildah has been seen to lose what a short program printed.
+        told = next(filter(None, (self._probe(base) for _ in range(TRIES))), None)
+        if told is None:
+            raise ImageError(f"python3 in {base} prints nothing: give a base with Python 3.11 or newer")
         python, libc, version, machine = json.loads(told)
         if libc != "glibc":
             raise ImageError(f"{base} has no glibc, for which the wheels are made: give a base of Debian or alike")
         return Target((python[0], python[1]), _pair(version), machine)
+
+    def _probe(self, base: str) -> str:
+        if self.name != "buildah":
+            return self.run("run", "--rm", "--entrypoint", "python3", base, "-c", PROBE)
+        container = self.run("from", base)
+        try:
+            return self.run("run", container, "--", "python3", "-c", PROBE)
+        finally:
+            self.run("rm", container)
+
+    def identity(self, image: str) -> str:
+        """Name the content of a local image: a name may be given to another one."""
+        if self.name == "buildah":
+            return self.run("inspect", "--type", "image", "--format", "{{.FromImageID}}", image)
+        return self.run("inspect", "--format", "{{.Id}}", image)
+
+    def forget(self, images: Iterable[str]) -> None:
+        """Remove local images that nothing needs any more; one in use stays."""
+        for image in images:
+            with contextlib.suppress(ImageError):
+                self.run("rmi", image)
+
+    def names(self, prefix: str) -> list[str]:
+        """Name the local images whose name begins so."""
+        told = self.run(
+            "images", "--format", "{{.Name}}:{{.Tag}}" if self.name == "buildah" else "{{.Repository}}:{{.Tag}}"
+        )
+        return [name for name in told.splitlines() if name.startswith(prefix)]
 
     def build(self, order: Order) -> None:
         """Build an image without a network, with every time set, so that the same input gives the same layers."""
         words = ["build"] if self.name != "buildah" else ["bud"]
         words += ["--network", "none"] if self.name == "docker" else []
         words += ["--timestamp", str(order.moment)] if self.name != "docker" else []
+        words += ["--identity-label=false"] if self.name == "buildah" else []
         words += ["--build-arg", f"BASE={order.base}", "--build-arg", f"SOURCE_DATE_EPOCH={order.moment}"]
         for key, value in sorted(order.labels.items()):
             words += ["--label", f"{key}={value}"]
