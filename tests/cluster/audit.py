@@ -150,5 +150,9 @@ def auditing(kubeconfig: Path) -> Iterator[Audit]:
 
 
 async def _ended(runner: web.AppRunner, proxy: _Proxy) -> None:
-    await runner.cleanup()
     await proxy.close()
+    await runner.cleanup()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:  # watches whose client has not gone yet
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)

@@ -7,7 +7,6 @@ prints the table. Not here: asking the API server what is granted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -42,6 +41,8 @@ LEASE_NAME: Final = "pawl"
 WEBHOOK_NAME: Final = "pawl"
 WEBHOOK_SECRET: Final = "pawl-webhook"
 GATE_NAMES: Final = ("pawl-namespace", "pawl-cluster", "pawl-namespace-templates", "pawl-cluster-templates")
+PROOF_NAMES: Final = GATE_NAMES[:2]
+"""What is asked for to find out which gate is at work."""
 
 
 class Where(StrEnum):
@@ -73,6 +74,11 @@ class Right:
     def named(self) -> str:
         """The resource as RBAC names it: `imagepolicies/status`."""
         return f"{self.resource.plural}/{self.subresource}" if self.subresource else self.resource.plural
+
+    @property
+    def single(self) -> tuple[tuple[str, str, str], ...]:
+        """Group, resource and verb, for each verb."""
+        return tuple((self.resource.group, self.named, verb) for verb in self.verbs)
 
     def rule(self) -> dict[str, list[str]]:
         """Return the rule of a Role or ClusterRole."""
@@ -110,8 +116,8 @@ RIGHTS: Final = (
     Right(Where.CLUSTER, CLUSTER_IMAGE_OVERRIDES, (*_READ, "patch"), "overrides", "patch for finalizer and note alone"),
     Right(Where.CLUSTER, CLUSTER_IMAGE_OVERRIDES, ("patch",), "overrides", "what was found and done", "status"),
     Right(Where.CLUSTER, CLUSTER_IMAGE_RULES, _TABLE, "overrides", "the table of the cluster"),
-    Right(Where.CLUSTER, MUTATING_POLICIES, ("get",), "gate", "which gate is at work", names=GATE_NAMES),
-    Right(Where.CLUSTER, MUTATING_BINDINGS, ("get",), "gate", "which gate is at work", names=GATE_NAMES),
+    Right(Where.CLUSTER, MUTATING_POLICIES, ("get",), "gate", "which gate is at work", names=PROOF_NAMES),
+    Right(Where.CLUSTER, MUTATING_BINDINGS, ("get",), "gate", "which gate is at work", names=PROOF_NAMES),
     Right(Where.CLUSTER, MUTATING_WEBHOOKS, ("get", "patch"), "gate", "the webhook", names=(WEBHOOK_NAME,)),
     Right(Where.NAMESPACED, NAMESPACES, ("get",), "overrides", "labels of the namespace itself"),
     Right(Where.OWN, LEASES, ("get", "update"), "election", "who leads", names=(LEASE_NAME,)),
@@ -155,8 +161,3 @@ def people() -> dict[str, list[dict[str, list[str]]]]:
     view = {"apiGroups": group, "resources": list(_SEEN), "verbs": list(_READ)}
     edit = {"apiGroups": group, "resources": list(_WRITTEN), "verbs": list(_EDIT)}
     return {"view": [view], "edit": [edit], "admin": []}
-
-
-def allowed(rights: Iterable[Right], verb: str, resource: str, group: str) -> bool:
-    """Tell whether one of these rights is for this verb on this resource."""
-    return any(verb in one.verbs and (one.named, one.resource.group) == (resource, group) for one in rights)
