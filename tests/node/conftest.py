@@ -16,9 +16,20 @@ import pytest
 from tests.cluster.api import Api
 from tests.cluster.conftest import install
 from tests.node.node_kit import fresh_namespace
+from tests.node.node_registry import PrivateRegistry, private_registry
 
 from pawl.api.crd import crds
-from pawl.sandbox import Cluster, Running, Runtime, SandboxOptions, ToolImage, real_nodes_missing, running, tool_image
+from pawl.sandbox import (
+    Cluster,
+    Running,
+    Runtime,
+    SandboxOptions,
+    ToolImage,
+    real_nodes_missing,
+    running,
+    tool_image,
+    trust,
+)
 from pawl.sandbox import tool_binary as built_tool
 
 REQUIRED = "PAWL_REQUIRE_NODES"
@@ -60,6 +71,22 @@ def nodes(nodes_runtime: Runtime) -> Iterator[Running]:
 def cluster(nodes: Running) -> Cluster:
     """The same sandbox in the form that helpers of tests/cluster take."""
     return Cluster(nodes.kubeconfig, nodes.context, "real nodes", nodes.registry, nodes.env)
+
+
+@pytest.fixture(scope="session")
+def nodes_named(nodes: Running) -> list[str]:
+    return sorted(node.name for node in nodes.real)
+
+
+@pytest.fixture(scope="session")
+def private(nodes: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
+    """A registry over TLS that asks for credentials; nodes know its CA, Pawl does not."""
+    binary = Path(nodes.env["KUBECTL"]).with_name("registry")
+    address = str(nodes.registry).partition(":")[0]
+    with private_registry(binary, address, tmp_path_factory.mktemp("private"), "hunter-two") as found:
+        for node in nodes.real:
+            trust(node, found.host, found.ca)
+        yield found
 
 
 @pytest.fixture(scope="session")
