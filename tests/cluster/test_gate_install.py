@@ -20,13 +20,11 @@ from tests.cluster.gates import (
     set_table,
 )
 
-from pawl.admission.install import ClusterGate, apply_gate, probe, served_gate
+from pawl.admission.install import ClusterGate, apply_gate, probe, see, served_gate
 from pawl.admission.webhookconfig import Endpoint
 from pawl.api.imagerules import Table
 from pawl.cluster.client import Cluster
-from pawl.cluster.resources import (
-    MUTATING_POLICIES,
-)
+from pawl.cluster.resources import MUTATING_POLICIES, MUTATING_WEBHOOKS
 from pawl.sandbox import Cluster as Sandbox
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -53,18 +51,42 @@ async def table_in(client: Cluster, namespace: str, spec: Json) -> None:
 async def test_the_gate_is_written_once(client: Cluster, namespace: str) -> None:
     del namespace
     assert await served_gate(client) == "policy-v1"
-    gate = ClusterGate(client, OWN, lambda: None)
-    assert await gate.kind() == ""
+    gate = ClusterGate(client, OWN, lambda: None, settle=0.0)
+    assert (await gate.keep(manage=False)).kind == ""
     async with policies(client, "Ignore"):
-        assert await gate.kind() == "MutatingAdmissionPolicy"
+        assert (await gate.keep(manage=False)).kind == "MutatingAdmissionPolicy"
         assert await apply_gate(client, OWN, "policy-v1") == 0
         await client.merge_patch(MUTATING_POLICIES, None, "pawl-cluster", {"spec": {"failurePolicy": "Fail"}})
         assert await apply_gate(client, OWN, "policy-v1") == 1
         await apply_gate(client, OWN, "webhook", Endpoint("https://127.0.0.1:1"))
         assert await apply_gate(client, OWN, "webhook", Endpoint("https://127.0.0.1:1")) == 0
-        await gate.apply()
+        assert (await see(client)).webhook.url == "https://127.0.0.1:1/mutate"
+        await gate.keep(manage=True)
+        assert (await see(client)).webhook.state == "absent"
         assert await apply_gate(client, OWN, "policy-v1") == 0
-        assert await gate.kind() == "MutatingAdmissionPolicy"
+
+
+async def test_a_webhook_is_left_until_the_policies_have_stood_for_a_while(client: Cluster, namespace: str) -> None:
+    del namespace
+    clock = Clock()
+    gate = ClusterGate(client, OWN, lambda: None, settle=60.0, clock=clock)
+    async with policies(client, "Ignore"):
+        await apply_gate(client, OWN, "webhook", Endpoint("https://127.0.0.1:1"))
+        try:
+            for clock.time, state in ((0.0, "filled"), (59.0, "filled"), (60.0, "empty")):
+                await gate.keep(manage=False)
+                assert (await see(client)).webhook.state == state
+        finally:
+            await client.delete(MUTATING_WEBHOOKS, None, "pawl")
+
+
+class Clock:
+    """Seconds as the test says."""
+
+    time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
 
 
 async def test_the_probe_tells_a_gate_from_none(client: Cluster, namespace: str) -> None:

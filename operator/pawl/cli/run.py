@@ -64,6 +64,8 @@ def run(
     """Run the operator until SIGTERM."""
     in_pod = is_in_pod(os.environ, TOKEN)
     host, port = address(bind, in_pod=in_pod)
+    if len(_names("--namespace", namespace)) != 1:
+        raise InputError("--namespace: name exactly one namespace")
     settings = Settings(
         namespace=namespace,
         kubeconfig=kubeconfig,

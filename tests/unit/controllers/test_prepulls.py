@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from tests.unit.controllers.override_doubles import Stage, pod, pod_spec, workload
 
+from pawl.cluster.resources import JOBS, SERVICE_ACCOUNTS
 from pawl.controllers.prepulls import LABEL, Prepulls, is_prepull, job_of, state_of
 from pawl.decide.objects import ContainerState, JobState, Owner, Placement
 from pawl.decide.rollout import PullState
@@ -27,6 +29,25 @@ async def test_a_pull_is_started_once_also_after_a_crash() -> None:
     for _ in range(2):
         await Prepulls(stage.cluster, stage.world).start(action)
     assert sum("/jobs/" in path for path in stage.api.objects) == 1
+
+
+async def test_a_pull_has_the_secrets_of_its_account_and_those_of_pawl_too() -> None:
+    """A list on the Pod ends what its ServiceAccount gives; so where there is one, it holds all."""
+    stage = Stage()
+    account = {"metadata": {"name": "builder", "namespace": "shop"}, "imagePullSecrets": [{"name": "of-account"}]}
+    await stage.cluster.create(SERVICE_ACCOUNTS, "shop", account)
+    for own, pawls, wanted in (
+        (("regcred",), ("pawl", "regcred"), ["regcred", "of-account", "pawl"]),
+        ((), ("pawl",), ["of-account", "pawl"]),
+        ((), (), None),
+    ):
+        action = Prepull("n1", f"{TARGET}{len(pawls)}", "shop", own, "builder")
+        await Prepulls(stage.cluster, stage.world, pawls).start(action)
+        made = json.loads(await stage.cluster.get(JOBS, "shop", str(job_of(action)["metadata"]["name"])))  # type: ignore[index]
+        spec = made["spec"]["template"]["spec"]
+        assert (
+            [each["name"] for each in spec["imagePullSecrets"]] == wanted if wanted else "imagePullSecrets" not in spec
+        )
 
 
 def names(**changes: Any) -> str:
