@@ -15,7 +15,7 @@ from pawl.sandbox.place import Place, Ports
 from pawl.sandbox.processes import Command, Process, is_alive, start
 from pawl.sandbox.state import State
 
-PORTS = Ports(api=20001, etcd=20002, etcd_peer=20003, registry=20004)
+PORTS = Ports(api=20001, etcd=20002, etcd_peer=20003, registry=20004, dns=20005)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from pawl.sandbox.rest import Api
 STAGES = Path(__file__).parent / "kwok_stages.yaml"
 ANNOTATION = "kwok.x-k8s.io/node"
 CAPACITY = {"cpu": "64", "memory": "256Gi", "pods": "1000"}
-OK, CREATED, EXISTS = 200, 201, 409
+CREATED, EXISTS = 201, 409
 
 
 def kwok(place: Place) -> Command:
@@ -63,12 +63,6 @@ def create_nodes(api: Api, count: int) -> None:
         answer = api.call("POST", "/api/v1/nodes", node(index))
         if answer.status not in {CREATED, EXISTS}:
             raise SandboxError(f"Node node-{index} was refused by the API server ({answer.status}): {answer.body}")
-
-
-def is_ready(api: Api, name: str) -> bool:
-    """Whether the Node `name` is Ready now."""
-    answer = api.get(f"/api/v1/nodes/{name}")
-    return answer.status == OK and "True" in set(_ready_conditions(answer.body))
 
 
 def ready_nodes(api: Api) -> int:

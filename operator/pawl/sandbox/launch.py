@@ -17,7 +17,7 @@ from pawl.sandbox.credentials import write_credentials
 from pawl.sandbox.files import write_whole
 from pawl.sandbox.place import Place
 from pawl.sandbox.processes import Command, Process, is_alive, start, stop
-from pawl.sandbox.realnodes import dns
+from pawl.sandbox.realnodes import dns, readiness
 from pawl.sandbox.realnodes.config import PAUSE
 from pawl.sandbox.realnodes.life import Nodes
 from pawl.sandbox.rest import Api, admin_api
@@ -76,9 +76,12 @@ class Launch:
     def start_node(self, number: int) -> State:
         """Start one real node of a running sandbox, until it is Ready. Raises StartFailedError, SandboxError."""
         if self._nodes:
+            api = admin_api(self.place.server, self.place.pki(""))
+            name = self._nodes.node(number).name
+            before = readiness.heartbeat(api, name)
             self._nodes.start(number, self._start)
             self._record(replace(self.state, stopped=tuple(each for each in self.state.stopped if each != number)))
-            self._wait_ready(self._nodes.node(number).name, admin_api(self.place.server, self.place.pki("")))
+            self._wait_ready(name, api, before)
         return self.state
 
     def wait(self, role: str, why: str, check: Callable[[], bool], deadline: float = DEADLINE) -> None:
@@ -113,9 +116,9 @@ class Launch:
         for node in nodes.all():
             self._wait_ready(node.name, api)
 
-    def _wait_ready(self, name: str, api: Api) -> None:
+    def _wait_ready(self, name: str, api: Api, since: str = "") -> None:
         role = name.removeprefix(f"{self.place.name}-")
-        self.wait(f"{role}-kubelet", f"did not make Node {name} Ready", lambda: kwok.is_ready(api, name))
+        self.wait(f"{role}-kubelet", f"did not make Node {name} Ready", lambda: readiness.is_ready(api, name, since))
 
     def _wait_registry(self, host: str) -> None:
         self.wait("registry", "did not answer", lambda: registry.answers(host))
@@ -144,14 +147,17 @@ class Launch:
         return state
 
 
-def stop_all(processes: Sequence[Process]) -> None:
-    """End a sandbox's processes, clients first, etcd last. Raises SandboxError when one cannot be ended."""
+def stop_all(processes: Sequence[Process], *, unplugged: bool = False) -> None:
+    """End a sandbox's processes, clients first, etcd last. Raises SandboxError when one cannot be ended.
+
+    `unplugged`: real nodes were cut off before, so the API server would wait for connections that nobody ends.
+    """
     ranks = [name for name, _ in STOP_ORDER]
     ordered = sorted(processes, key=lambda process: ranks.index(_rank(process)), reverse=True)
     etcd_lives = any(process.role == "etcd" and is_alive(process) for process in processes)
     for rank, group in groupby(ordered, key=_rank):
         # Without etcd the API server's graceful end waits for answers that never come.
-        hopeless = rank == "kube-apiserver" and not etcd_lives
+        hopeless = rank == "kube-apiserver" and (unplugged or not etcd_lives)
         stop(list(group), 0 if hopeless else dict(STOP_ORDER)[rank])
 
 

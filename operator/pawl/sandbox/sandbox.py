@@ -205,8 +205,8 @@ def _binaries(options: SandboxOptions, runtime: Runtime) -> Path:
 
 def _clean(state: State, store: Store, runtime: Runtime) -> None:
     if state.network:
-        clear(state.network, runtime)
-    stop_all(state.processes)
+        clear(state.network, state.processes, runtime)
+    stop_all(state.processes, unplugged=state.network is not None)
     if state.provider == KIND:
         kind.delete(state, runtime)
     store.remove(state.name)

@@ -118,7 +118,8 @@ def _is_unified(hierarchy: Path) -> bool:
 
 
 def _below(top: Path) -> list[Path]:
-    return sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: len(path.parts), reverse=True)
+    """Every group below `top`, children before their parents."""
+    return [Path(directory) for directory, _, _ in os.walk(top, topdown=False)][:-1]
 
 
 def _pids_below(top: Path) -> Iterator[int]:

@@ -19,7 +19,7 @@ from pawl.sandbox.credentials import NodeIdentity
 from pawl.sandbox.files import write_whole
 from pawl.sandbox.options import RealNode, Runtime
 from pawl.sandbox.place import Place
-from pawl.sandbox.processes import Command, Process
+from pawl.sandbox.processes import Command, Process, stop
 from pawl.sandbox.realnodes import cgroups, config, daemons, network
 from pawl.sandbox.realnodes.network import Network
 from pawl.sandbox.realnodes.nodeplace import KERNEL, NodePlace, groups, run_directory
@@ -82,8 +82,10 @@ class Nodes:
         node.groups.remove()
 
 
-def clear(found: Network, runtime: Runtime) -> None:
+def clear(found: Network, processes: Sequence[Process], runtime: Runtime) -> None:
     """End whatever is left of a sandbox's real nodes, from any half-made state; what is not there is no error."""
+    # By pid first: one that was started a moment ago may not have joined its cgroup yet.
+    stop([each for each in processes if each.role.startswith("node-")], 0)
     top = groups(found)
     top.end()
     network.remove(found, runtime)

@@ -41,6 +41,9 @@ PROGRAMS: Mapping[str, str] = {
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FILE_SYSTEMS = Path("/proc/filesystems")
 """Beside root's rights, what a container of a build service most often lacks."""
+WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
+ENOUGH_WATCHERS = 2048
+"""Each kubelet, containerd and kube-proxy takes several, all as the same user; the kernel's default is 128."""
 TRIAL = "add table ip pawl_trial; add chain ip pawl_trial c { type nat hook postrouting priority 100; }"
 
 
@@ -61,6 +64,7 @@ def prepare(runtime: Runtime) -> None:
             with runtime.progress.step(f"install with apt-get, for real nodes: {', '.join(packages)}"):
                 _install(packages, runtime)
     _try_rules(runtime)
+    _raise_limit(WATCHERS, runtime)
 
 
 def lacking(path: str = SYSTEM_PATH) -> list[str]:
@@ -114,6 +118,18 @@ def _try_rules(runtime: Runtime) -> None:
         raise SandboxError(
             f"real nodes: the kernel refuses rules of nftables ({_last_line(answer.stderr)}): load the module nf_tables"
         )
+
+
+def _raise_limit(file: Path, runtime: Runtime) -> None:
+    found = int(file.read_text())
+    if found >= ENOUGH_WATCHERS:
+        return
+    try:
+        file.write_text(str(ENOUGH_WATCHERS))
+    except OSError as error:
+        runtime.progress.note(f"{file} says {found} and cannot be raised ({error.strerror}): few real nodes will start")
+    else:
+        runtime.progress.note(f"{file}: raised from {found} to {ENOUGH_WATCHERS} until the next boot, for real nodes")
 
 
 def _install(packages: Sequence[str], runtime: Runtime) -> None:

@@ -86,6 +86,13 @@ class Network:
         """Name of a node's link on the bridge; the kernel takes 15 characters."""
         return f"{self.bridge}-{number}"
 
+    def hardware(self, number: int) -> str:
+        """Link address of a node, of the bridge for 0. Fixed, as a new one would be unknown to its neighbours a while.
+
+        A bridge without one of its own takes that of a port, and another when the port goes.
+        """
+        return ":".join(["02", f"{number:02x}", "70", *(self.key[at : at + 2] for at in (0, 2, 4))])
+
     def _at(self, offset: int) -> str:
         return str(Range(self.base)[offset])
 
@@ -117,7 +124,7 @@ def host_lines(network: Network) -> list[str]:
     """What `ip -batch` does on the machine before anything binds to the bridge. Pure."""
     bridge = network.bridge
     return [
-        f"link add {bridge} type bridge",
+        f"link add {bridge} address {network.hardware(0)} type bridge",
         f"addr add {network.host}/24 dev {bridge}",
         f"link set {bridge} up",
         *(f"route add {network.node_pods(each)} via {network.address(each)}" for each in network.numbers),
@@ -128,7 +135,7 @@ def link_lines(network: Network, number: int, pid: int) -> list[str]:
     """What `ip -batch` does on the machine once the process that holds the node's namespaces runs. Pure."""
     link = network.link(number)
     return [
-        f"link add {link} type veth peer name eth0 netns {pid}",
+        f"link add {link} type veth peer name eth0 address {network.hardware(number)} netns {pid}",
         f"link set {link} master {network.bridge}",
         f"link set {link} up",
     ]
