@@ -17,7 +17,7 @@ from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.audit import Asked, Audit, auditing
 from tests.cluster.grants import EVERYWHERE, Account, granted
 from tests.cluster.operators import Operator, Shop, good, operator_of, selected, spec
-from tests.cluster.override_scene import PUBLIC, Scene
+from tests.cluster.override_scene import Scene
 from tests.cluster.override_stage import Stage, stage_of, wait_for
 from tests.cluster.override_stage_specs import cluster_override, enforcement, rollout, rule
 from tests.cluster.override_stage_workloads import cron_job, daemon_set, deployment, job, stateful_set
@@ -220,7 +220,7 @@ def narrow_ends(whole: Whole) -> None:
     scene.wait(lambda: stage.find("imageoverrides", "private") is None, "the override to go")
     scene.wait(lambda: stage.find("imagerules", "pawl") is None, "the table to go")
     scene.wait(lambda: stage.find("secrets", "copied") is None, "the copy to go")
-    assert PUBLIC in scene.pod_images("site")[0]
+    scene.wait(lambda: scene.pod_images("site") == [scene.source()], "the old image to run")
 
 
 def of_cluster(body: Json) -> str:

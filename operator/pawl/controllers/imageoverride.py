@@ -122,7 +122,7 @@ class ImageOverrideController:
     async def _look(self, key: Key, override: Override) -> float | None:
         parts, standing = self._parts, self._parts.board.standing
         if override.metadata.deletion_timestamp is not None:
-            return await parts.finisher.finish(override, standing)
+            return await self._finish(override, standing)
         if await parts.finisher.mark(override, standing):
             return 0.0
         if standing is None or not standing.knows(label_of(override), override.metadata.generation):
@@ -141,6 +141,13 @@ class ImageOverrideController:
         done = await self._act(override, decision, memory)
         await self._report(override, standing, (gathered, decision, done))
         return self._next(decision, done)
+
+    async def _finish(self, override: Override, standing: Standing | None) -> float | None:
+        again = await self._parts.finisher.finish(override, standing)
+        denied = self._parts.finisher.denied(override) if again is not None else ""
+        if denied:
+            await self._parts.reporter.stall(override, Reason.MISSING_RIGHT, denied, self._parts.now())
+        return again
 
     def _fresh(self) -> Memory:
         return Memory(Assessments(self._parts.world), CustomFields(self._parts.cluster, self._parts.clock))

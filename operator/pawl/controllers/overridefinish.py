@@ -31,6 +31,7 @@ from pawl.controllers.frozentables import overrides_in
 from pawl.controllers.gatekeeping import GateKeeper
 from pawl.controllers.overridecopies import Copies, copied_names, is_noted
 from pawl.controllers.overridedebts import Debts, is_binding
+from pawl.controllers.overrideleft import Left
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
 from pawl.controllers.queue import Key
@@ -44,14 +45,6 @@ AGAIN: Final = 1.0
 AT_ONCE: Final = 8
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Left:
-    """What was not restored, in sentences, and whether it is worth another try."""
-
-    skipped: list[str]
-    failed: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,7 @@ class Finisher:
 
     def __init__(self, parts: FinishParts) -> None:
         self._parts = parts
+        self._stuck: dict[Key, Left] = {}
 
     async def mark(self, override: Override, standing: Standing | None = None) -> bool:
         """Make sure that what the override will write is given back; return whether its finalizers changed.
@@ -107,7 +101,7 @@ class Finisher:
         """Take back what the override did and let it go. Returns seconds until the next look, None when it is gone."""
         if FINALIZER not in override.metadata.finalizers:
             return None
-        late, left = self._late(override), _Left([], [])
+        late, left = self._late(override), Left()
         if self._goes_with_its_namespace(override):
             await self._let_go(override)
             return None
@@ -120,11 +114,23 @@ class Finisher:
         except TimeoutError:
             left.failed.append("the API server took too long")
         if left.failed and not late:
-            log.info("not restored yet", override=label_of(override), failed=left.failed[:5])
+            self._hold(override, left)
             return AGAIN
+        self._stuck.pop(key_of(override), None)
         self._tell(override, left, late=late)
         await self._let_go(override)
         return None
+
+    def denied(self, override: Override) -> str:
+        """Return the sentence of a right that keeps an override from being given back, or ""."""
+        return self._stuck.get(key_of(override), Left()).denied
+
+    def _hold(self, override: Override, left: Left) -> None:
+        """Say what fails, when it is something else than at the last try."""
+        before = self._stuck.get(key_of(override))
+        if before is None or before.failed != left.failed:
+            log.warning("not restored yet", override=label_of(override), failed=left.failed[:5])
+        self._stuck[key_of(override)] = left
 
     async def settle(self, key: Key, standing: Standing | None) -> float | None:
         """Give back what an override owes that is gone already, deleted while nobody or somebody looked."""
@@ -156,7 +162,7 @@ class Finisher:
         since = datetime.fromisoformat(stamp).timestamp() if stamp else now
         return since + parse_duration(override.spec.restore_timeout).total_seconds() - now
 
-    async def _take_back(self, override: Override, standing: Standing | None, left: _Left) -> None:
+    async def _take_back(self, override: Override, standing: Standing | None, left: Left) -> None:
         parts = self._parts
         alone = standing.rulebook.left_alone if standing is not None else frozenset[str]()
         namespaces = namespaces_of(override, parts.world.namespaces(), alone)
@@ -169,6 +175,7 @@ class Finisher:
             await self._restore_fields(override, free, left)
             released = await parts.copies.release(override, namespaces)
             left.failed += released.failures
+            left.denied = left.denied or released.denied
 
     def _mine(self, namespace: str, standing: Standing | None) -> list[WorkloadRow]:
         """Workloads that Pawl touched and that no other override decides about.
@@ -180,7 +187,7 @@ class Finisher:
         return [row for row in rows if table is None or not _decided(table, row)]
 
     async def _free(
-        self, override: Override, namespaces: Iterable[str], standing: Standing | None, left: _Left
+        self, override: Override, namespaces: Iterable[str], standing: Standing | None, left: Left
     ) -> list[str]:
         """Return where the gate has let go: elsewhere a Pod made now would be rewritten once more."""
         places = asyncio.Semaphore(AT_ONCE)
@@ -211,7 +218,7 @@ class Finisher:
             return None
         return fault.message
 
-    async def _restore(self, row: WorkloadRow, places: asyncio.Semaphore, left: _Left) -> None:
+    async def _restore(self, row: WorkloadRow, places: asyncio.Semaphore, left: Left) -> None:
         async with places:
             self._parts.guard()
             try:
@@ -219,11 +226,11 @@ class Finisher:
             except NotFound:
                 return
             except (Conflict, ClusterError) as error:
-                left.failed.append(f"{row.key}: {error}")
+                left.fail(f"{row.key}: {error}", error)
                 return
             left.skipped += [f"{row.key}: {each.why}" for each in skipped]
 
-    async def _restore_fields(self, override: Override, namespaces: Iterable[str], left: _Left) -> None:
+    async def _restore_fields(self, override: Override, namespaces: Iterable[str], left: Left) -> None:
         for field in override.spec.enforcement.paths:
             try:
                 resource = (await served(self._parts.cluster, field.api_version)).get(field.kind)
@@ -234,9 +241,9 @@ class Finisher:
                     skipped = await restore_fields(self._parts.cluster, resource, namespace, name)
                     left.skipped += [f"{field.kind} {namespace or ''}/{name}: {each.why}" for each in skipped]
             except ClusterError as error:
-                left.failed.append(f"{field.kind}: {error}")
+                left.fail(f"{field.kind}: {error}", error)
 
-    def _tell(self, override: Override, left: _Left, *, late: bool) -> None:
+    def _tell(self, override: Override, left: Left, *, late: bool) -> None:
         meta = override.metadata
         ref = ObjectRef(API_VERSION, override.kind, meta.namespace, meta.name, meta.uid)
         if late and left.failed:

@@ -23,6 +23,9 @@ PERIOD: Final = 300.0
 GRACE: Final = 10.0
 """Seconds in which the watch may still bring what a list showed."""
 
+PROBE: Final = 10.0
+"""Seconds of silence in a watch that is opened to see whether it may be."""
+
 POLL: Final = 0.2
 """Seconds between two looks whether the first listing is through."""
 
@@ -63,10 +66,12 @@ class Resync:
             self._bad_rounds = self._bad_rounds + 1 if missed else 0
 
     async def probe(self) -> None:
-        """Raise the ClusterError that keeps our resources from being listed, if any."""
+        """Raise the ClusterError that keeps our resources from being listed or watched, if any."""
         for namespace in self._namespaces:
             async for _ in self._cluster.list_pages(self._store.resource, namespace, limit=1):
                 break
+            async with self._cluster.watch(self._store.resource, namespace, {"timeoutSeconds": "1"}, PROBE):
+                pass
 
     async def until_complete(self, poll: float = POLL) -> None:
         """Return once the store has every resource of a list; one deleted meanwhile is not in the next list."""

@@ -64,6 +64,8 @@ class Released:
     deleted: tuple[tuple[str, str], ...] = ()
     left: tuple[tuple[str, str], ...] = ()
     failures: tuple[str, ...] = ()
+    denied: str = ""
+    """The first failure that a right would mend."""
 
 
 class _Row(msgspec.Struct):
@@ -141,10 +143,11 @@ class SecretCopies:
 
         A copy without any mark left is deleted, unless it changed since it was looked at. Raises nothing.
         """
-        tally = _Tally([], [], [])
+        tally = _Tally([], [], [], [])
         for place in places:
             await self._let_go(override, place, tally)
-        return Released(tuple(tally.deleted), tuple(tally.left), tuple(tally.failures))
+        denied = tally.denied[0] if tally.denied else ""
+        return Released(tuple(tally.deleted), tuple(tally.left), tuple(tally.failures), denied)
 
     async def _let_go(self, override: str, place: tuple[str, str], tally: _Tally) -> None:
         name = "/".join(place)
@@ -161,6 +164,7 @@ class SecretCopies:
             tally.failures.append(f"copy {name}: somebody else writes it again and again")
         except ClusterError as error:
             tally.failures.append(f"copy {name}: {error}")
+            tally.denied.extend([f"copy {name}: {error}"] if isinstance(error, Forbidden) else [])
 
     async def _unmark(self, override: str, copy: Meta, tally: _Tally) -> None:
         place, left = (copy.namespace, copy.name), copy.wanted_for - {override}
@@ -187,6 +191,7 @@ class _Tally:
     deleted: list[tuple[str, str]]
     left: list[tuple[str, str]]
     failures: list[str]
+    denied: list[str]
 
 
 def _judged(wish: CopyWish, source: StoredSecret) -> CopyResult | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pawl.cluster.calls import Answer, ConnectionValues, Request
 from pawl.cluster.client import Cluster, Options
+from pawl.cluster.refusals import error_of
 
 Hook = Callable[[Request], Awaitable[Answer | None]]
 
@@ -135,9 +136,13 @@ class View:
         return self._api.answer(request)
 
     @asynccontextmanager
-    async def stream(self, _request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-        raise NotImplementedError
-        yield
+    async def stream(self, request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A watch in which nothing happens, or that is refused by a hook."""
+        for hook in (self.hook, self._api.hook):
+            answer = await hook(request) if hook else None
+            if answer is not None:
+                raise error_of(request, answer)
+        yield _silence()
 
     async def connection_info(self) -> ConnectionValues:
         return ConnectionValues("https://memory")
@@ -157,3 +162,8 @@ def merged(target: object, change: object) -> Any:
         else:
             result[key] = merged(result.get(key), value)
     return result
+
+
+async def _silence() -> AsyncIterator[bytes]:
+    for line in ():
+        yield line

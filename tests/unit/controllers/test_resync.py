@@ -28,11 +28,13 @@ class Stage:
         self.store = PolicyStore(lambda image: image)
         self.woken: list[str] = []
         self.refuse = 0
+        self.refuse_only = ""
         cluster = self.api.cluster(self.hook, Options(tries=1))
         self.resync = Resync(cluster, self.store, lambda key: self.woken.append(key.name), ("shop",))
 
-    async def hook(self, _request: Request) -> Answer | None:
-        return status(self.refuse, "Forbidden", "no") if self.refuse else None
+    async def hook(self, request: Request) -> Answer | None:
+        mine = self.refuse_only in ("", request.verb)
+        return status(self.refuse, "Forbidden", "no") if self.refuse and mine else None
 
     def write(self, name: str, image: str = "x") -> None:
         self.api.put(f"{FOLDER}/{name}", {"metadata": {"name": name, "namespace": "shop"}, "spec": {"image": image}})
@@ -158,4 +160,11 @@ async def test_a_probe_names_the_right_that_is_missing(stage: Stage) -> None:
     await stage.resync.probe()
     stage.refuse = 403
     with pytest.raises(Forbidden):
+        await stage.resync.probe()
+
+
+async def test_a_probe_names_the_right_to_watch_as_well(stage: Stage) -> None:
+    stage.refuse_only = "watch"
+    stage.refuse = 403
+    with pytest.raises(Forbidden, match="watch"):
         await stage.resync.probe()
