@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -22,20 +23,26 @@ ROOT: Final = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Version:
-    """One version of Pawl. `environ` makes a Python process run its code."""
+    """One version of Pawl; `source` is where its code was unpacked, "" for the code under test."""
 
     name: str
-    environ: Json
+    source: str = ""
 
-    def say(self, *arguments: str) -> list[Json]:
+    @property
+    def environ(self) -> dict[str, str]:
+        """What makes a Python process run its code."""
+        return {"PYTHONPATH": self.source} if self.source else {}
+
+    @cache  # noqa: B019 - there are two versions, and a command costs a second
+    def say(self, *arguments: str) -> tuple[Json, ...]:
         """The documents that a command of this version prints."""
         argv = [sys.executable, "-m", "pawl", *arguments]
         said = subprocess.run(argv, env=os.environ | self.environ, capture_output=True, text=True, check=True)
-        return [document for document in yaml.safe_load_all(said.stdout) if document]
+        return tuple(document for document in yaml.safe_load_all(said.stdout) if document)
 
 
 Before = Version
-NOW: Final = Version("now", {})
+NOW: Final = Version("now")
 
 
 def missing() -> str:
@@ -51,7 +58,7 @@ def extracted(directory: Path) -> Version:
     argv = ["git", "-C", str(ROOT), "archive", PREVIOUS, "operator", "crds"]
     packed = subprocess.run(argv, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(directory)], input=packed, check=True)
-    version = Version("before", {"PYTHONPATH": str(directory / "operator")})
+    version = Version("before", str(directory / "operator"))
     argv = [sys.executable, "-c", "import pawl; print(pawl.__file__)"]
     found = subprocess.run(argv, env=os.environ | version.environ, capture_output=True, text=True, check=True).stdout
     assert found.startswith(str(directory)), f"{found.strip()} would run instead of the version before"

@@ -8,6 +8,7 @@ Neighbours: `cluster.debts` stores, `overridefinish` gives back. Not here: table
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -45,6 +46,7 @@ class Debts:
         self._known: dict[Key, Debt] = {}
         self._since: dict[Key, str] = {}
         self._filled = False
+        self._writing = asyncio.Lock()  # the overrides of one namespace share one object
 
     def __iter__(self) -> Iterator[Key]:
         return iter(tuple(self._known))
@@ -80,8 +82,9 @@ class Debts:
         debt = Debt(meta.uid, spec.deletion_policy.value, spec.restore_timeout, ",".join(sorted(copies)))
         if known == debt:
             return
-        self._guard()
-        await self._store.put(key.namespace, key.name, debt)
+        async with self._writing:
+            self._guard()
+            await self._store.put(key.namespace, key.name, debt)
         self._known[key] = debt
         self._since.pop(key, None)
 

@@ -1,0 +1,63 @@
+"""Whatever is taken away first: Pods can be made at every moment, and every namespace goes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.cluster.api import Api
+from tests.cluster.override_stage_specs import enforcement
+from tests.upgrade.leaving import Leaving, leaving_of
+
+from pawl.sandbox import Cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
+MAIN = ("overrides", "operator", "gate", "crds")
+RIGHT = ("overrides", "gate", "operator", "rights", "crds", "shop", "home")
+"""The order of the page; each neighbour of it swaps two that stand side by side."""
+SWAPPED = [(*RIGHT[:at], RIGHT[at + 1], RIGHT[at], *RIGHT[at + 2 :]) for at in range(len(RIGHT) - 1)]
+WORST = [
+    tuple(reversed(RIGHT)),
+    ("home", "shop", "crds", "gate", "rights", "overrides", "operator"),
+    ("rights", "shop", "operator", "home", "gate", "crds", "overrides"),
+    ("operator", "shop", "home", "crds", "gate", "overrides", "rights"),
+    ("shop", "operator", "overrides", "gate", "crds", "home", "rights"),
+]
+
+
+@pytest.fixture
+def leaving(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Leaving]:
+    with leaving_of(api, cluster, tmp_path) as made:
+        yield made
+
+
+def go(leaving: Leaving, order: tuple[str, ...]) -> None:
+    for part in order:
+        leaving.take(part)
+        leaving.lives()
+    leaving.ends(leaving.shop, leaving.other)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(MAIN)), ids=">".join)
+def test_every_order_of_the_four_parts(leaving: Leaving, order: tuple[str, ...]) -> None:
+    leaving.install()
+    go(leaving, order)
+    leaving.no_crds()
+
+
+@pytest.mark.parametrize("order", [RIGHT, *SWAPPED, *WORST], ids=">".join)
+def test_namespaces_and_rights_in_any_place(leaving: Leaving, order: tuple[str, ...]) -> None:
+    leaving.install()
+    go(leaving, order)
+    leaving.no_crds()
+    leaving.vanishes(f"api/v1/namespaces/{leaving.home}")
+
+
+def test_templates_hold_no_namespace_up_while_pawl_runs(leaving: Leaving) -> None:
+    """The finalizer of templates goes with the namespace: nothing is restored that goes as well."""
+    leaving.install(enforcement=enforcement(templates="Reconcile"))
+    leaving.take("shop")
+    leaving.lives()
+    leaving.ends(leaving.shop)
