@@ -19,7 +19,7 @@ def serving(code: int, words: str) -> Iterator[Place]:
     """An operator that gives one answer to /readyz."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the base class calls it so
+        def do_GET(self) -> None:
             self.send_response(code if self.path == "/readyz" else 500)
             self.end_headers()
             self.wfile.write(words.encode())
