@@ -130,13 +130,23 @@ def _contested(wish: Wish) -> Json:
     pod["metadata"]["ownerReferences"] = [_reference(owner)]
     for _ in range(CHURN):
         _lives(wish, pod)
-        if "Contested" in wish.said():
+        stage.wait(lambda: _judged(wish) or _stepped_back(wish), "Pawl to see the Pod")
+        if _stepped_back(wish):
             break
         good(stage.api.delete(f"{stage.path('pods', 'worker')}?gracePeriodSeconds=0"))
-        stage.wait(lambda: stage.find("pods", "worker") is None, "the Pod to be gone")
+        stage.wait(lambda: not _judged(wish), "Pawl to miss the Pod")
     _lives(wish, pod)
-    stage.wait(lambda: "Contested" in wish.said(), "Pawl to step back")
+    stage.wait(lambda: _stepped_back(wish), "Pawl to step back")
     return wish.until("Ready", "True/RolledOut")
+
+
+def _judged(wish: Wish) -> bool:
+    """Whether there is a live Pod, right or wrong."""
+    return not wish.said().get("Verified", "Unknown").startswith("Unknown")
+
+
+def _stepped_back(wish: Wish) -> bool:
+    return "Contested" in wish.said()
 
 
 def _lives(wish: Wish, pod: Json) -> None:

@@ -12,6 +12,7 @@ from tests.cluster.operators import Operator, Shop
 from tests.cluster.override_scene import keeper_of, scene_of
 from tests.gitops import override_scenes, policy_scenes
 from tests.gitops.fixtures import EXPECTED, HOME, NAMESPACE, load, normalised, save, shape
+from tests.gitops.forms import forms, read
 from tests.gitops.kstatus import kstatus
 from tests.support.registry import FakeRegistry
 
@@ -61,3 +62,11 @@ def test_an_override(api: Api, cluster: Cluster, tmp_path: Path, pawl: Operator,
             wish.delete()
     place = scene.stage.namespace
     judge(stem, normalised(found, **{wish.name: override_scenes.NAME, place: NAMESPACE}))
+
+
+def test_what_is_made_of_the_fixtures() -> None:
+    """Last, because it is made of all of them."""
+    made = forms()
+    for path, form in made.items() if WRITE else ():
+        save(path, form)
+    assert {path: read(path) for path in made} == made

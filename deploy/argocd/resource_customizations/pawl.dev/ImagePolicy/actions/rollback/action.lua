@@ -10,6 +10,9 @@ local characters = {
   "v", "w", "x", "y", "z"
 }
 
+-- An entry of the history has no more characters than this; without a bound an odd one would be read for ever.
+local longest = 256
+
 local function next_after(beginning, text)
   for index = #characters, 1, -1 do
     if beginning .. characters[index] <= text then
@@ -23,6 +26,9 @@ end
 local function cut(text)
   local parts, part, beginning = { "", "" }, 1, ""
   while beginning ~= text do
+    if #beginning == longest then
+      error("not a tag with a digest: " .. text)
+    end
     local character = next_after(beginning, text)
     beginning = beginning .. character
     if character == "@" then
