@@ -64,11 +64,14 @@ def is_prepull(row: WorkloadRow) -> bool:
 
 def state_of(row: WorkloadRow, pods: Iterable[PodRow]) -> PullState:
     """Say how far one pull is: an imageID, or an end of its program, means that the image is there."""
-    states = [state for pod in pods for state in pod.states]
+    known = tuple(pods)
+    states = [state for pod in known for state in pod.states]
     job = row.job
     if (job is not None and job.succeeded) or any(state.image_id or state.started for state in states):
         return PullState.DONE
-    return PullState.FAILED if job is not None and job.finished else PullState.PULLING
+    if job is not None and job.finished:
+        return PullState.FAILED
+    return PullState.PULLING if known or job is None or job.active else PullState.PODLESS
 
 
 def job_of(action: Prepull, added: Sequence[str] = ()) -> dict[str, object]:

@@ -17,12 +17,16 @@ from pawl.decide.rollout_actions import Prepull
 
 
 class PrepullDecision(msgspec.Struct, frozen=True):
-    """What to pull now, and how far it is. `failed` are (node, image) pairs that the kubelet gave up on."""
+    """What to pull now, and how far it is. `failed` are (node, image) pairs that the kubelet gave up on.
+
+    `podless` are those that have a Job and no Pod.
+    """
 
     start: tuple[Prepull, ...]
     done: int
     total: int
     failed: tuple[tuple[str, str], ...] = ()
+    podless: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -41,12 +45,13 @@ def prepull(
     wanted = {(pull.node, pull.image): pull for unit in units for pull in _of(unit, known, added)}
     order = sorted(wanted, key=lambda pair: (pair[1], pair[0]))
     states = pulls.states
-    running = sum(1 for state in states.values() if state is PullState.PULLING)
+    running = sum(1 for state in states.values() if state in {PullState.PULLING, PullState.PODLESS})
     free = max(0, pulls.parallel - running)
     fresh = [wanted[pair] for pair in order if pair not in states]
     done = sum(1 for pair in order if states.get(pair) is PullState.DONE)
     failed = tuple(pair for pair in order if states.get(pair) is PullState.FAILED)
-    return PrepullDecision(tuple(fresh[:free]), done, len(order), failed)
+    podless = tuple(pair for pair in order if states.get(pair) is PullState.PODLESS)
+    return PrepullDecision(tuple(fresh[:free]), done, len(order), failed, podless)
 
 
 def _of(unit: Assessment, nodes: tuple[NodeRow, ...], added: tuple[str, ...]) -> Iterable[Prepull]:

@@ -134,6 +134,8 @@ class PullState(StrEnum):
     """How far one prepull is."""
 
     PULLING = "Pulling"
+    PODLESS = "Podless"
+    """Its Job has no Pod: it is new, or something of the namespace refuses the Pod."""
     DONE = "Done"
     FAILED = "Failed"
 

@@ -196,7 +196,11 @@ def _pulled(pulls: PrepullDecision) -> str:
     if pulls.failed:
         node, image = pulls.failed[0]
         return f"node {node} cannot pull {image}; mend its registry or Secret, then nothing else is needed"
-    return f"{pulls.done} of {pulls.total} images are on their nodes"
+    told = f"{pulls.done} of {pulls.total} images are on their nodes"
+    if not pulls.podless:
+        return told
+    node, image = pulls.podless[0]
+    return f"{told}; the Job that pulls {image} onto {node} has no Pod yet: if none comes, see its events for a quota"
 
 
 def _some(names: list[str]) -> str:

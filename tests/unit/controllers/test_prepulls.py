@@ -89,6 +89,8 @@ def test_a_pull_runs_as_nobody_on_its_node_with_the_final_secrets() -> None:
         (JobState(finished=True), None, PullState.FAILED),
         (JobState(succeeded=1, finished=True), None, PullState.DONE),
         (None, None, PullState.PULLING),
+        (JobState(), None, PullState.PODLESS),
+        (JobState(), ContainerState("pull", waiting="ContainerCreating"), PullState.PULLING),
     ],
 )
 def test_how_far_a_pull_is(state: JobState | None, container: ContainerState | None, wanted: PullState) -> None:

@@ -39,6 +39,9 @@ def test_parallelism_counts_what_runs() -> None:
     assert prepull([unit()], NODES, pulls).start == ()
     done = Pulls({("a", NEW): PullState.DONE, ("b", NEW): PullState.DONE}, parallel=1)
     assert prepull([unit()], NODES, done).complete
+    podless = Pulls({("a", NEW): PullState.PODLESS}, parallel=1)
+    assert prepull([unit()], NODES, podless).start == ()
+    assert prepull([unit()], NODES, podless).podless == (("a", NEW),)
     failed = Pulls({("a", NEW): PullState.FAILED}, parallel=2)
     assert prepull([unit()], NODES, failed).failed == (("a", NEW),)
 
@@ -49,6 +52,9 @@ def test_nothing_rolls_before_the_images_are_there() -> None:
     found = made.decide(wanted)
     assert [type(action).__name__ for action in found.actions] == ["Prepull"]
     assert ("Prepulled", "False", "Prepulling") in [(c.type, c.status, c.reason) for c in found.conditions]
+    podless = made.decide(wanted, pulls=Pulls({("n1", NEW): PullState.PODLESS}))
+    (said,) = [c.message for c in podless.conditions if c.type == "Prepulled"]
+    assert said.endswith(f"the Job that pulls {NEW} onto n1 has no Pod yet: if none comes, see its events for a quota")
     failed = made.decide(wanted, pulls=Pulls({("n1", NEW): PullState.FAILED}))
     assert failed.actions == ()
     assert ("RolledOut", "False", "PrepullFailed") in [(c.type, c.status, c.reason) for c in failed.conditions]
