@@ -1,6 +1,7 @@
 """`pawl gate`: prints the objects by which the API server rewrites images, ready for `kubectl apply -f -`.
 
-Neighbours: `admission.gate` makes them; `pawl run --manage-gate` applies the same, the chart ships them. Not here: the tables.
+Neighbours: `admission.gate` makes them; `pawl run --manage-gate` applies the same, the chart ships them. Not here:
+tables.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import click
     "--webhook",
     default="",
     metavar="URL|SERVICE",
-    help="For clusters without MutatingAdmissionPolicy: where `pawl run --webhook` is reached. The leader fills in the CA.",
+    help="For clusters without MutatingAdmissionPolicy: where `pawl run --webhook` is reached. The leader adds the CA.",
 )
 @click.option("--beta", is_flag=True, help="For clusters that serve MutatingAdmissionPolicy as v1beta1 only.")
 def gate(namespace: str, webhook: str, *, beta: bool) -> None:
