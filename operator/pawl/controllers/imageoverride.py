@@ -31,6 +31,7 @@ from pawl.controllers.overridestore import OverrideStore, key_of, label_of, reso
 from pawl.controllers.overridewakes import Wakes
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Board, Standing
+from pawl.controllers.store import requested_at
 from pawl.decide.rollout import RolloutDecision
 from pawl.decide.rollout_actions import Action, DeleteJob, Evict, RecreateJob, RewriteField, RewriteTemplate
 
@@ -125,7 +126,8 @@ class ImageOverrideController:
             return await self._finish(override, standing)
         if await parts.finisher.mark(override, standing):
             return 0.0
-        if standing is None or not standing.knows(label_of(override), override.metadata.generation):
+        seen = override.metadata.generation, requested_at(override)
+        if standing is None or not standing.knows(label_of(override), *seen):
             missing = parts.blind() if standing is None else ()
             if missing:
                 return await self._stall(override, missing[0])

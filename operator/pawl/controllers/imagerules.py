@@ -101,11 +101,12 @@ class ImageRulesController:
         ground = self._ground()
         drafted = self._drafts.of({CLUSTER: ground.draft.cluster, **ground.draft.namespaces})
         needed = self._survey.needed(ground.draft, drafted)
+        asked = self._asked(ground.overrides)
         parts.guard()
         copies = await parts.copies.ensure(
-            ground.overrides, [one for one in needed if one.override not in ground.pending]
+            ground.overrides, [one for one in needed if one.override not in ground.pending], anew=asked
         )
-        seen = await self._look(ground.overrides, needed)
+        seen = await self._look(ground.overrides, needed, parts.clock() if asked else 0.0)
         book = self._approved(ground, seen)
         tables = self._frozen(book, ground)
         failed = await self._write(tables)
@@ -123,6 +124,7 @@ class ImageRulesController:
             refused=seen.refused,
             copies=copies,
             generations={label_of(override): override.metadata.generation for override in ground.overrides},
+            wishes={label_of(override): requested_at(override) for override in ground.overrides},
         )
         self._publish(ground.overrides, fresh)
         return _pause(seen, failed)
@@ -158,10 +160,16 @@ class ImageRulesController:
             excluded=parts.excluded,
         )
 
-    async def _look(self, overrides: tuple[Override, ...], needed: frozenset[Needed]) -> Seen:
+    def _asked(self, overrides: tuple[Override, ...]) -> bool:
+        """Whether a run was asked for by annotation since the last look: then nothing that failed is waited for."""
+        before = self._parts.board.standing
+        return before is not None and any(
+            requested_at(override) not in (None, before.wishes.get(label_of(override))) for override in overrides
+        )
+
+    async def _look(self, overrides: tuple[Override, ...], needed: frozenset[Needed], not_before: float) -> Seen:
         read = await asyncio.gather(*(self._parts.terms.read(override) for override in overrides))
         terms = dict(zip((label_of(override) for override in overrides), read, strict=True))
-        not_before = self._parts.clock() if any(_asks(override) for override in overrides) else 0.0
         return await self._parts.targets.look(needed, lambda label: terms.get(label, Terms()), not_before)
 
     def _held(self, seen: Seen) -> Mapping[str, Mapping[str, str]]:
@@ -246,16 +254,21 @@ def _pause(seen: Seen, failed: Mapping[str, str]) -> float:
     return max(SOON, min(again, AGAIN if failed else RESYNC))
 
 
-def _asks(override: Override) -> bool:
-    """Whether a run was asked for by annotation and not done yet: then a refused target is asked at once."""
-    wish = requested_at(override)
-    return wish is not None and wish != override.status.last_handled_reconcile_at
-
-
 def _ending(override: Override) -> bool:
     return override.metadata.deletion_timestamp is not None
 
 
 def _same(before: Standing, after: Standing) -> bool:
-    parts = ("rulebook", "stored", "failed", "contents", "needed", "refused", "copies", "generations", "pending")
+    parts = (
+        "rulebook",
+        "stored",
+        "failed",
+        "contents",
+        "needed",
+        "refused",
+        "copies",
+        "generations",
+        "wishes",
+        "pending",
+    )
     return all(getattr(before, part) == getattr(after, part) for part in parts)

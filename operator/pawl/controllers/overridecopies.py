@@ -34,11 +34,12 @@ class Copies:
         self._made: dict[CopyWish, float] = {}
 
     async def ensure(
-        self, overrides: Iterable[Override], needed: Iterable[Needed]
+        self, overrides: Iterable[Override], needed: Iterable[Needed], *, anew: bool = False
     ) -> Mapping[str, tuple[Refusal, ...]]:
-        """Make every copy that is needed; return what failed by override."""
+        """Make every copy that is needed; return what failed by override. `anew`: read also what was right just now."""
         wishes, now = _wishes(overrides, needed), self._clock()
-        self._made = {wish: self._made[wish] for wish in wishes if now - self._made.get(wish, -math.inf) < BELIEVED}
+        believed = -math.inf if anew else BELIEVED
+        self._made = {wish: self._made[wish] for wish in wishes if now - self._made.get(wish, -math.inf) < believed}
         due = [wish for wish in wishes if wish not in self._made]
         results = await asyncio.gather(*(self._copies.ensure(wish) for wish in due))
         failed: dict[str, list[Refusal]] = {}

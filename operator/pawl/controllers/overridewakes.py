@@ -17,6 +17,7 @@ from pawl.controllers.overridestore import OverrideStore
 from pawl.controllers.policymarks import referenced
 from pawl.controllers.queue import Key, WorkQueue
 from pawl.controllers.standing import Board
+from pawl.controllers.store import requested_at
 from pawl.decide.objects import PodRow, PodSpec, WorkloadRow
 from pawl.decide.tables import CompiledTable
 
@@ -82,7 +83,7 @@ class Wakes:
         meta, status = override.metadata, override.status
         plan = status.plan.hash if status.plan is not None else ""
         contests = tuple((each.uid, each.reason, each.generation) for each in status.contests)
-        return meta.uid, meta.generation, meta.deletion_timestamp, plan, contests
+        return meta.uid, meta.generation, meta.deletion_timestamp, plan, contests, requested_at(override)
 
     def world(self, change: Change) -> None:
         """Something else changed."""

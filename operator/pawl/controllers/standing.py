@@ -21,7 +21,8 @@ class Standing:
 
     `compiled` and `stored` are the tables by namespace, `CLUSTER` for the rest. `failed`: namespaces whose table could
     not be written, with a sentence. `drafted` are the tables as they would be with the `pending` overrides, whose plans
-    wait for approval. `refused`: targets that are held back, `copies`: what failed by override.
+    wait for approval. `refused`: targets that are held back, `copies`: what failed by override. `wishes`: the requests
+    for a run, by override, for which copies and targets were looked at anew.
     """
 
     stamp: int
@@ -36,6 +37,7 @@ class Standing:
     refused: Mapping[Needed, Refusal] = field(default_factory=dict)
     copies: Mapping[str, tuple[Refusal, ...]] = field(default_factory=dict)
     generations: Mapping[str, int] = field(default_factory=dict)
+    wishes: Mapping[str, str | None] = field(default_factory=dict)
 
     def table(self, namespace: str) -> CompiledTable | None:
         """Return the table that holds in a namespace."""
@@ -61,9 +63,9 @@ class Standing:
         """Return what compilation said of an override."""
         return self.rulebook.judged.get(label)
 
-    def knows(self, label: str, generation: int) -> bool:
-        """Whether this was made of that generation of an override."""
-        return self.generations.get(label) == generation
+    def knows(self, label: str, generation: int, wish: str | None = None) -> bool:
+        """Whether this was made of that generation of an override, and for its last request for a run."""
+        return self.generations.get(label) == generation and self.wishes.get(label) == wish
 
 
 class Board:

@@ -137,10 +137,13 @@ class Registry:
 
     fails: dict[tuple[str, str], Reason] = field(default_factory=dict)
     asked: list[Wish] = field(default_factory=list)
+    since: list[float] = field(default_factory=list)
+    """How old answers to refused targets may be, look by look."""
     meanwhile: Callable[[], None] = lambda: None
 
-    async def see(self, wish: Wish, _not_before: float = 0.0) -> Sighting:
+    async def see(self, wish: Wish, not_before: float = 0.0) -> Sighting:
         self.asked.append(wish)
+        self.since.append(not_before)
         self.meanwhile()
         reason = self.fails.get((wish.namespace, wish.reference)) or self.fails.get(("", wish.reference))
         if reason is not None:

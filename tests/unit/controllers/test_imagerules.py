@@ -235,3 +235,23 @@ async def test_an_edit_that_cannot_be_carried_out_leaves_what_held_before(spoilt
     stage.put(body("local", "shop", rules=[rule(repository="r.corp/new")], meta={"generation": 3}))
     await stage.look()
     assert stage.images("shop") == {"r.corp/new"}
+
+
+async def test_a_wish_ends_the_pause_of_a_refused_target_and_is_known_after_that() -> None:
+    """Nothing says that a wish was heard before registries were asked for it, and one wish asks them once."""
+    stage = running("shop")
+    stage.registry.fails[("", TARGET)] = Reason.IMAGE_MISSING
+    found = body("wide", "")
+    stage.put(found)
+    standing = await stage.look()
+    assert standing.knows("wide", 1)
+    found["metadata"] |= {"annotations": {"reconcile.pawl.dev/requestedAt": "now"}, "resourceVersion": "2"}
+    stage.offer(found)
+    assert not standing.knows("wide", 1, "now")
+    stage.registry.since.clear()
+    standing = await stage.look()
+    assert standing.knows("wide", 1, "now")
+    assert not standing.knows("wide", 1, "later")
+    await stage.look()
+    first, second = stage.registry.since
+    assert first > second == 0.0

@@ -94,3 +94,19 @@ async def test_a_copy_goes_with_the_last_override_and_may_be_made_again_at_once(
     assert copies(it) == []
     await it.copies.ensure([one], wanted)
     assert copies(it) == ["shop"]
+
+
+async def test_a_wish_reads_also_what_was_right_just_now() -> None:
+    """The source was rotated a moment ago: whoever asks for a run does not wait until the copy is doubted."""
+    it = stage()
+    override = it.put(body("wide", "", pullSecrets=FROM))
+    await it.copies.ensure([override], [needed()])
+    it.time += 2
+    it.api.objects["/api/v1/namespaces/vault/secrets/source"]["data"][".dockerconfigjson"] = "e30K"
+    await it.copies.ensure([override], [needed()])
+    assert it.api.objects["/api/v1/namespaces/shop/secrets/regcred"]["data"][".dockerconfigjson"] == "e30="
+    await it.copies.ensure([override], [needed()], anew=True)
+    assert it.api.objects["/api/v1/namespaces/shop/secrets/regcred"]["data"][".dockerconfigjson"] == "e30K"
+    asked = len(it.api.requests)
+    await it.copies.ensure([override], [needed()])
+    assert len(it.api.requests) == asked

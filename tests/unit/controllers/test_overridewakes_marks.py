@@ -81,6 +81,7 @@ def test_a_status_wakes_the_override_alone_and_later(bench: Bench) -> None:
         {"generation": 2},
         {"deletionTimestamp": "2026-01-01T00:00:00Z"},
         {"uid": "another"},
+        {"annotations": {"reconcile.pawl.dev/requestedAt": "now"}},
         {"status": {"plan": PLAN}},
         {"status": {"contests": [CONTEST]}},
     ],
