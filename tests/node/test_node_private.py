@@ -136,15 +136,16 @@ def test_pods_that_wait_for_a_secret_are_made_anew_with_it(
 def test_a_rotated_password_reaches_pods_that_wait(scene: NodeScene, vault: Stage, private: PrivateRegistry) -> None:
     """The registry takes another password: new Pods wait. The owner writes it into the source: the copy follows, and
     what waits comes up by itself, under the name that it has."""
-    wanted = pushed(scene, private, "web")
+    before, later = pushed(scene, private, "before"), pushed(scene, private, "later")
     trust(scene, private.ca)
     scene.stage.apply(copying(private, vault, scene, source=place_of(scene, private)))
-    scene.stage.wait(lambda: scene.stage.find("secrets", "regcred"), "the copy")
+    scene.start(quick(deployment("before", before.tagged)))
+    scene.done()
     private.rotate("hunter-three")
-    scene.stage.apply(quick(deployment("web", wanted.tagged)))
-    scene.stage.wait(lambda: waits(scene, "web"), "the kubelet to be refused")
+    scene.stage.apply(quick(deployment("later", later.tagged)))
+    scene.stage.wait(lambda: waits(scene, "later"), "the kubelet to be refused")
     keep(vault, private, private.password)
     scene.ask("the password was rotated")
-    scene.stage.wait(lambda: scene.stage.settled("deployments", "web"), "the Pod to run", 120)
+    scene.stage.wait(lambda: scene.stage.settled("deployments", "later"), "the Pod to run", 120)
     scene.done()
     assert "hunter-three" not in scene.pawl.text + json.dumps(scene.status())
