@@ -13,6 +13,7 @@ from rich.table import Table
 from bench.admission import admission
 from bench.drift import drift
 from bench.idle import idle
+from bench.image import image
 from bench.policies import first
 from bench.rollout import rollout
 from bench.rollout_idle import look
@@ -26,13 +27,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
-    parser.add_argument("names", nargs="*", help="tags, idle, shared, world, look, rollout, drift, first; default: all")
+    parser.add_argument(
+        "names", nargs="*", help="tags, idle, image, shared, world, look, rollout, drift, first; default: all"
+    )
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
     options = parser.parse_args()
     scenarios: dict[str, Callable[[Path], list[Row]]] = {
         "tags": tags,
         "idle": idle,
+        "image": image,
         "shared": shared,
         "world": world,
         "admission": admission,
