@@ -25,6 +25,7 @@ from tests.cluster.override_stage_workloads import bare_pod, deployment
 from tests.upgrade.before import NOW
 from tests.upgrade.crew import ADMISSION, CRDS, PLURALS, apply_crds, apply_gate
 
+from pawl.decide.objects import ROLLOUT
 from pawl.sandbox import Cluster
 from pawl.sandbox.images import Image
 
@@ -164,6 +165,19 @@ class Leaving:
 
     def vanishes(self, path: str, seconds: float = GONE) -> None:
         wait_for(lambda: self.api.get(path).code == 404, seconds, f"{path} to go", seen=lambda: self.api.get(path).body)
+
+    def returned(self, seconds: float = GONE) -> None:
+        """Wait until the Deployment is as its user wrote it."""
+
+        def template() -> Json:
+            found: Json = self.stage.read("deployments", "web")["spec"]["template"]
+            return found
+
+        def own() -> bool:
+            notes = template()["metadata"].get("annotations", {})
+            return template()["spec"]["containers"][0]["image"].startswith(PUBLIC) and ROLLOUT not in notes
+
+        wait_for(own, seconds, "the Deployment to be given back", seen=template)
 
     def no_crds(self) -> None:
         """Assert that the CRDs go."""

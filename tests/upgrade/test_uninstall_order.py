@@ -61,3 +61,33 @@ def test_templates_hold_no_namespace_up_while_pawl_runs(leaving: Leaving) -> Non
     leaving.take("shop")
     leaving.lives()
     leaving.ends(leaving.shop)
+
+
+@pytest.mark.parametrize("templates", ["Off", "Reconcile"])
+def test_crds_first_while_pawl_runs(leaving: Leaving, templates: str) -> None:
+    """All overrides are deleted with their kind: what they changed is given back, and the kinds go."""
+    leaving.install(enforcement=enforcement(templates=templates))
+    leaving.wide()
+    leaving.take("crds")
+    leaving.lives()
+    leaving.no_crds()
+    leaving.returned()
+
+
+def test_the_gate_first_delays_nothing(leaving: Leaving) -> None:
+    """Where nothing rewrites any more, there is no gate to wait for."""
+    leaving.install(enforcement=enforcement(templates="Reconcile"))
+    leaving.take("gate")
+    leaving.take("overrides")
+    leaving.returned(30)
+
+
+def test_pawl_ends_with_its_namespace(leaving: Leaving) -> None:
+    """Nothing is made again in a namespace that somebody deleted."""
+    leaving.install()
+    leaving.take("home")
+    leaving.vanishes(f"api/v1/namespaces/{leaving.home}")
+    assert leaving.operator is not None
+    assert leaving.operator.process.wait(30) != 0
+    assert leaving.api.get(f"api/v1/namespaces/{leaving.home}").code == 404
+    leaving.lives()
