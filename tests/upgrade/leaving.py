@@ -198,7 +198,8 @@ class Leaving:
         self._gate()
         self.no_crds()
         self._delete(f"{BINDINGS}/{self.home}")
-        self.ends(self.home, self.shop, self.other)
+        for name in (self.home, self.shop, self.other):
+            self._namespace(name)
 
 
 @contextmanager
