@@ -59,6 +59,7 @@ def image(out: Path) -> list[Row]:
         Row("`pawl --version` in the container, median", statistics.median(starts), "s", 2),
         Row("`helm install --wait`, two replicas, image present", installed, "s", 30),
         Row("start of the process to ready, the slower replica", max(one["ready"] for one in found), "s", 3),
+        Row(f"  CPU until ready and {REST} s of rest", max(one["cpu"] for one in found), "s"),
         Row("idle memory, working set as `kubectl top` tells, the larger", max(one["set"] for one in found), "MiB", 90),
         Row("  resident set (VmRSS)", max(one["rss"] for one in found), "MiB", 90),
     ]
@@ -118,6 +119,7 @@ def figures(nodes: Running, pod: dict[str, Any]) -> dict[str, float]:
     return {
         "ready": ready - process.create_time(),
         "rss": process.memory_info().rss / MIB,
+        "cpu": sum(process.cpu_times()[:2]),
         "set": sum(one["memory"]["workingSetBytes"] for one in mine["containers"]) / MIB,
     }
 

@@ -111,13 +111,15 @@ def test_what_is_left_out_goes_from_the_tree_and_from_its_record(tmp_path: Path)
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to root, as the build stage does")
 def test_files_of_every_builder_look_the_same(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "program").touch(0o711)
-    (tmp_path / "text").touch(0o600)
+    for name in ("tmp", "bin"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "bin/pawl").touch(0o711)
+    (tmp_path / "lib.so.1").touch(0o640)
+    (tmp_path / "script.py").touch(0o750)
     image_root.settle(tmp_path, 315532800)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
-    assert modes == {"tmp": 0o1777, "program": 0o755, "text": 0o644}
-    assert {path.stat().st_mtime for path in tmp_path.iterdir()} == {315532800}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"tmp": 0o1777, "bin": 0o755, "pawl": 0o755, "lib.so.1": 0o755, "script.py": 0o644}
+    assert {path.stat().st_mtime for path in tmp_path.rglob("*")} == {315532800}
 
 
 def test_bytecode_is_used_without_a_look_at_its_source(tmp_path: Path) -> None:
