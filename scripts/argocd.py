@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -77,7 +76,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 _Blocks.add_representer(str, _text)
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: object) -> str:
     return yaml.dump(value, Dumper=_Blocks, sort_keys=False, width=1000)
 
 

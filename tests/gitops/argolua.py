@@ -29,7 +29,6 @@ now = nil
 """
 
 
-
 def run(script: str, obj: Json) -> Any:
     """Run a script over an object; what it returns, as JSON would carry it. LuaError where it fails."""
     lua = _interpreter()

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from scripts.argocd import argocd_documents, main, stale
 from tests.cluster.api import Api
 from tests.cluster.operators import good
 from tests.gitops.argolua import GROUP, ROOT, health, run
 from tests.gitops.fixtures import EXPECTED, load
 from tests.gitops.forms import OVERRIDE, POLICY
-
-from scripts.argocd import argocd_documents, main, stale
 
 Json = dict[str, Any]
 

@@ -66,8 +66,14 @@ def test_following_a_policy_takes_its_selection(tmp_path: Path) -> None:
     digest = "sha256:" + "1" * 64
     reference = f"{policy['spec']['image']}:v1.4.2@{digest}"
     selection = {
-        **{"epoch": 1, "sequence": 1, "tag": "v1.4.2", "digest": digest, "reference": reference},
-        **{"sortKey": "0011040002~ v1.4.2", "ordering": "0" * 32, "selectedAt": "2026-01-02T03:04:05Z"},
+        "epoch": 1,
+        "sequence": 1,
+        "tag": "v1.4.2",
+        "digest": digest,
+        "reference": reference,
+        "sortKey": "0011040002~ v1.4.2",
+        "ordering": "0" * 32,
+        "selectedAt": "2026-01-02T03:04:05Z",
         "cause": "Newer",
     }
     pod = {"name": "web", "namespace": "shop"}
