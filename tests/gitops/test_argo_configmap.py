@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,7 +81,7 @@ def test_the_patch_leaves_what_others_wrote(api: Api, cluster: Any, namespace: s
     command = [cluster.env.get("KUBECTL", "kubectl"), "patch", "configmap", "argocd-cm", "-n", namespace]
     done = subprocess.run(
         [*command, "--type", kind, "-p", yaml.safe_dump(patch)],
-        env={**cluster.env, "KUBECONFIG": str(cluster.kubeconfig)},
+        env={**os.environ, **cluster.env, "KUBECONFIG": str(cluster.kubeconfig)},
         capture_output=True,
         text=True,
         timeout=60,
