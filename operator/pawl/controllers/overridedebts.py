@@ -71,15 +71,14 @@ class Debts:
 
     async def owe(self, override: Override) -> None:
         """Note what an override will have to give back. Raises ClusterError."""
-        key, meta, spec = key_of(override), override.metadata, override.spec
+        key = key_of(override)
         if key not in self._known and not self._filled:
             self._known |= {
                 Key(NAMESPACED, key.namespace, name): one
                 for name, one in (await self._store.read(key.namespace)).items()
             }
         known = self._known.get(key)
-        copies = {*copied_names(override), *(known.copies.split(",") if known is not None and known.copies else ())}
-        debt = Debt(meta.uid, spec.deletion_policy.value, spec.restore_timeout, ",".join(sorted(copies)))
+        debt = _debt(override, known)
         if known == debt:
             return
         async with self._writing:
@@ -88,11 +87,16 @@ class Debts:
         self._known[key] = debt
         self._since.pop(key, None)
 
-    def of_gone(self, key: Key, now: float) -> Override | None:
-        """Return an override that is gone and owes, with as much of it as its end needs; None where nothing is owed."""
+    def of_gone(self, key: Key, now: float, last: Override | None = None) -> Override | None:
+        """Return an override that is gone and owes, with as much of it as its end needs; None where nothing is owed.
+
+        What it said `last` counts where that was seen: a change right before the deletion was not noted any more.
+        """
         debt = self._known.get(key)
         if debt is None:
             return None
+        if last is not None and last.metadata.uid == debt.uid:
+            debt = _debt(last, debt)
         since = self._since.setdefault(key, datetime.fromtimestamp(now, UTC).isoformat())
         meta = OverrideMeta(
             name=key.name,
@@ -118,3 +122,10 @@ class Debts:
         await self._store.remove(key.namespace, key.name)
         self._known.pop(key, None)
         self._since.pop(key, None)
+
+
+def _debt(override: Override, known: Debt | None) -> Debt:
+    """Return what an override owes; names of copies that were noted before stay."""
+    copies = {*copied_names(override), *(known.copies.split(",") if known is not None and known.copies else ())}
+    spec = override.spec
+    return Debt(override.metadata.uid, spec.deletion_policy.value, spec.restore_timeout, ",".join(sorted(copies)))

@@ -134,10 +134,11 @@ class Finisher:
 
     async def settle(self, key: Key, standing: Standing | None) -> float | None:
         """Give back what an override owes that is gone already, deleted while nobody or somebody looked."""
-        gone = self._parts.debts.of_gone(key, self._parts.now())
-        if gone is None:
-            return None
-        return await self.finish(gone, standing)
+        gone = self._parts.debts.of_gone(key, self._parts.now(), self._parts.store.last(key))
+        again = await self.finish(gone, standing) if gone is not None else None
+        if again is None:
+            self._parts.store.forget(key)
+        return again
 
     def _goes_with_its_namespace(self, override: Override) -> bool:
         """Whether all that could be given back is going as well: nothing may hold the namespace up."""

@@ -26,6 +26,7 @@ class OverrideStore:
         if clustered:
             self._stores[CLUSTERED] = ObjectStore(CLUSTERED, CLUSTER_IMAGE_OVERRIDES)
         self._parsed: dict[Key, tuple[int, Override | Stalled]] = {}
+        self._last: dict[Key, Override] = {}
         self.blind = False
         """Whether a kind cannot be read: what is not seen must not be taken for gone."""
 
@@ -54,7 +55,9 @@ class OverrideStore:
         """Return an override, None where there is none. Raises Stalled(InvalidSpec) for one that cannot be read."""
         row = self._stores[key.kind].row(key) if key.kind in self._stores else None
         if row is None:
-            self._parsed.pop(key, None)
+            _, last = self._parsed.pop(key, (-1, None))
+            if last is not None and not isinstance(last, Stalled):
+                self._last[key] = last
             return None
         version, found = self._parsed.get(key, (-1, None))
         if found is None or version != row.version:
@@ -63,6 +66,14 @@ class OverrideStore:
         if isinstance(found, Stalled):
             raise found
         return found
+
+    def last(self, key: Key) -> Override | None:
+        """Return what an override that is gone said last, None where that was not seen."""
+        return self._last.get(key)
+
+    def forget(self, key: Key) -> None:
+        """Forget what an override said that is gone."""
+        self._last.pop(key, None)
 
     def readable(self) -> tuple[Override, ...]:
         """Return all overrides that this version of Pawl can read."""

@@ -89,6 +89,7 @@ class Watch:
         if event["type"] == "DELETED":
             meta = body["metadata"]
             gone = Key(store.kind, meta.get("namespace", ""), meta["name"])
+            store.offer(dict(body), asked_at=now)  # its last words: the event before may have been passed over
             store.drop(gone, meta.get("resourceVersion", ""))
             self._wake(gone)
             return

@@ -139,6 +139,23 @@ async def test_leave_is_remembered_too() -> None:
     assert DEBTS not in shop.stage.api.objects
 
 
+async def test_what_it_said_last_counts_though_nobody_noted_it() -> None:
+    """Leave, then delete, in one breath: the events come together, and nothing may be rolled back."""
+    shop = Owing()
+    await shop.whole.finisher.mark(shop.override)
+    await shop.stage.look()
+    found = body(deletionPolicy="Leave", meta={"resourceVersion": "9999"})
+    shop.stage.overrides.offer(key_of(shop.override), json.dumps(found).encode())
+    assert shop.stage.overrides.get(key_of(shop.override)) is not None
+    shop.delete()
+    assert await shop.end() == AGAIN / 5
+    await shop.stage.look()
+    assert await shop.end() is None
+    assert shop.restored == 0
+    assert DEBTS not in shop.stage.api.objects
+    assert shop.stage.overrides.last(key_of(shop.override)) is None
+
+
 async def test_one_that_came_back_under_its_name_owes_anew() -> None:
     shop = Owing()
     await shop.whole.finisher.mark(shop.override)
