@@ -5,7 +5,10 @@ Neighbours: `gate_servers` has the server, `gate_process` the operator. Not here
 
 from __future__ import annotations
 
+import base64
 import json
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import yaml
@@ -121,6 +125,25 @@ class GateScene:
             thread.join(40)
             own.api.close()
 
+    @contextmanager
+    def handshakes(self) -> Iterator[list[str]]:
+        """Shake hands with the webhook all the time, as an API server that has no connection yet; what each gave."""
+        found, done, api = list[str](), threading.Event(), Api(self.server.sandbox.kubeconfig)
+
+        def shake() -> None:
+            while not done.wait(0.01):
+                for each in api.get(WEBHOOK).body["webhooks"][:1]:
+                    found.append(_handshake(each["clientConfig"]))
+
+        thread = threading.Thread(target=shake)
+        thread.start()
+        try:
+            yield found
+        finally:
+            done.set()
+            thread.join(40)
+            api.close()
+
     def _prepare(self) -> str:
         """Install as the chart does: CRDs, rights, a configuration without webhooks; then an override."""
         for document in crds():
@@ -155,3 +178,17 @@ class GateScene:
     def _create(self, path: str, body: Json) -> None:
         answer = self.api.post(path, body)
         assert answer.ok, answer.message
+
+
+def _handshake(config: Json) -> str:
+    """Connect as this configuration says; "" where the certificate is trusted."""
+    place = urlsplit(config["url"])
+    trusting = ssl.create_default_context(cadata=base64.b64decode(config["caBundle"]).decode())
+    try:
+        with (
+            socket.create_connection((str(place.hostname), int(place.port or 443)), 5) as plain,
+            trusting.wrap_socket(plain, server_hostname=place.hostname),
+        ):
+            return ""
+    except OSError as error:
+        return str(error)

@@ -170,7 +170,7 @@ def test_certificates_change_under_load_without_a_failed_handshake(
         running.wait_log("webhook listening")
         scene.wait(lambda: scene.image() == WANTED, "the webhook rewrites")
         before, written = bundle(scene), log.stat().st_size
-        with scene.stream() as pods:
+        with scene.stream() as pods, scene.handshakes() as hands:
             for number in (1, 2):
                 if certificates == "Secret":
                     secret(scene, replace=True)
@@ -180,6 +180,8 @@ def test_certificates_change_under_load_without_a_failed_handshake(
             after = time.monotonic()
             scene.wait(lambda: pods.count(after) > 50, "Pods are made with the last one")
         assert pods.missed() == []
+        assert len(hands) > 10
+        assert [each for each in hands if each] == []
         assert bundle(scene) != before
         said = log.read_bytes()[written:].decode(errors="replace")
         assert "ailed calling webhook" not in said
