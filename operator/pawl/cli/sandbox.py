@@ -98,12 +98,11 @@ def build(real_nodes: bool) -> None:  # noqa: FBT001 - an option, named by click
 
     builder = Builder(os.environ, progress=_runtime().progress)
     click.echo(make(builder))
-    if real_nodes:
-        _prepare_machine()
+    if real_nodes and _machine_prepared():
         build_node_parts(builder)
 
 
-def _prepare_machine() -> None:
+def _machine_prepared() -> bool:
     """Install what real nodes need; where that cannot be, say why and go on: all else works."""
     from pawl.api.errors import SandboxError
     from pawl.sandbox.realnodes.machine import prepare
@@ -113,6 +112,8 @@ def _prepare_machine() -> None:
         prepare(runtime)
     except SandboxError as error:
         runtime.progress.note(str(error))
+        return False
+    return True
 
 
 def _runtime() -> Runtime:
