@@ -15,7 +15,7 @@ import structlog
 
 from pawl.admission.install import SETTLE, ClusterGate
 from pawl.admission.webhookconfig import Endpoint, StoredWebhook
-from pawl.api.errors import ClusterError
+from pawl.api.errors import ClusterError, Forbidden
 from pawl.cluster.client import Cluster
 from pawl.controllers.gatekeeping import RECHECK, Count
 from pawl.controllers.tasks import run_until
@@ -23,6 +23,8 @@ from pawl.decide.gatechoice import GateChoice, Listener
 
 SERVICE: Final = "pawl-webhook"
 """Service by which the API server finds the webhook of replicas that run in Pods."""
+PATIENCE: Final = 5.0
+"""Seconds until an API server that did not answer is asked again."""
 DRAIN: Final = 5.0
 """Seconds for which a Pod that ends still answers: until then Services may send it reviews."""
 
@@ -75,6 +77,7 @@ class ReplicaGate(ClusterGate):
         self._asked = place.webhook is None
         self._wanted = False
         self._trouble = ""
+        self._next_look = RECHECK
         self._look_now = asyncio.Event()
 
     @property
@@ -139,13 +142,14 @@ class ReplicaGate(ClusterGate):
             if str(error) != self._trouble:
                 log.warning("it cannot be asked whether the webhook is needed", error=str(error))
             self._trouble, self._asked = str(error), True
+            self._next_look = RECHECK if isinstance(error, Forbidden) else PATIENCE
             return None
-        self._wanted, self._trouble, self._asked = choice.serve, "", True
+        self._wanted, self._trouble, self._asked, self._next_look = choice.serve, "", True, RECHECK
         return seen.webhook
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._look_now.wait(), self._place.timing.look)
+            await asyncio.wait_for(self._look_now.wait(), min(self._next_look, self._place.timing.look))
         except TimeoutError:
             return
         finally:
