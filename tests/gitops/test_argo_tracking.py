@@ -38,7 +38,8 @@ def test_what_pawl_makes_carries_no_mark_of_its_override(
         )
         body["metadata"] |= {"labels": MARKS, "annotations": TRACKING}
         scene.stage.apply(body)
-        scene.stage.wait(lambda: scene.stage.find("secrets", "copy"), "the copy")
+        for plural, name in (("secrets", "copy"), ("imagerules", "pawl")):
+            scene.stage.wait(lambda at=(plural, name): scene.stage.find(*at), name)  # type: ignore[misc]
         made = [scene.stage.read("imagerules", "pawl"), scene.stage.read("secrets", "copy")]
         (pod,) = scene.stage.pods("web")
     for one in [*made, pod]:
