@@ -2,7 +2,7 @@
 
 `images` makes images that only have digests; these have a program that a real node can start. Equal arguments make
 equal bytes. The program does what its first argument says:
-`pause | sleep SECONDS | serve ADDRESS TEXT | fetch URL [SECONDS] | exit CODE`.
+`pause | sleep SECONDS | serve ADDRESS TEXT | fetch URL [SECONDS] | exit CODE | once PREFIX`.
 """
 
 from __future__ import annotations

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pawl.sandbox.build import NodeParts
 from pawl.sandbox.processes import Command
 from pawl.sandbox.realnodes.cgroups import SYSTEM
+from pawl.sandbox.realnodes.network import SYSTEM_PATH
 from pawl.sandbox.realnodes.nodeplace import NodePlace
 
 SHELL = "/bin/sh"
-PATHS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+PATHS = {"PATH": SYSTEM_PATH}
 
 
 def enter(pid: int) -> tuple[str, ...]:
@@ -31,8 +32,9 @@ def holder(node: NodePlace) -> Command:
 
 def mount_script(node: NodePlace, parts: NodeParts) -> str:
     """Lays the node's own directories over the machine's, then waits for ever."""
-    over = {**node.mounts, **node.kernel}
-    lines = [f"mount --bind {shlex.quote(str(own))} {shlex.quote(str(path))}" for path, own in over.items()]
+    lines = [f"mount --bind {shlex.quote(str(own))} {path}" for path, own in node.mounts.items()]
+    # Not every kernel has each setting.
+    lines += [f"test ! -e {path} || mount --bind {shlex.quote(str(own))} {path}" for path, own in node.kernel.items()]
     # Pods may ask for mounts that pass between them and the node; on a private root containerd refuses.
     ends = ["echo 1 > /proc/sys/net/ipv4/ip_forward", f"exec {shlex.quote(str(parts.tool))} pause"]
     return "\n".join(["set -e", "mount --make-rshared /", *lines, *ends]) + "\n"

@@ -19,7 +19,7 @@ from pawl.sandbox.credentials import NodeIdentity
 from pawl.sandbox.files import write_whole
 from pawl.sandbox.options import RealNode, Runtime
 from pawl.sandbox.place import Place
-from pawl.sandbox.processes import Command, Process, stop
+from pawl.sandbox.processes import Command, Process, is_alive, stop
 from pawl.sandbox.realnodes import cgroups, config, daemons, network
 from pawl.sandbox.realnodes.network import Network
 from pawl.sandbox.realnodes.nodeplace import KERNEL, NodePlace, groups, run_directory
@@ -58,16 +58,16 @@ class Nodes:
         """Start one node. Raises SandboxError."""
         node = self.node(number)
         _prepare(node, self.parts)
-        pid = begin(daemons.holder(node)).pid
-        tool = self.parts.tool.resolve()
-        _wait_for(node, "holder", lambda: Path(f"/proc/{pid}/exe").resolve() == tool)
+        holder, tool = begin(daemons.holder(node)), self.parts.tool.resolve()
+        pid = holder.pid
+        _wait_for(node, holder, lambda: Path(f"/proc/{pid}/exe").resolve() == tool)
         network.run_ip(network.link_lines(self.network, number, pid), node.directory / "link.ip", self.runtime)
         inside = network.node_lines(self.network, number)
         network.run_ip(inside, node.directory / "inside.ip", self.runtime, daemons.enter(pid))
-        begin(daemons.containerd(node, pid))
+        containerd = begin(daemons.containerd(node, pid))
         begin(daemons.kube_proxy(node, self.parts, pid))
         # Kubelet gives up at once where no runtime answers.
-        _wait_for(node, "containerd", lambda: _listens(node.socket))
+        _wait_for(node, containerd, lambda: _listens(node.socket))
         begin(daemons.kubelet(node, self.parts, pid))
 
     def route_services(self, running: Sequence[int]) -> None:
@@ -150,13 +150,12 @@ def _files(node: NodePlace, parts: NodeParts) -> Mapping[Path, str]:
     }
 
 
-def _wait_for(node: NodePlace, part: str, check: Callable[[], bool]) -> None:
+def _wait_for(node: NodePlace, process: Process, check: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE
     while not check():
-        if time.monotonic() > deadline:
-            log = node.sandbox.log(f"{node.role}-{part}")
-            said = log.read_text(errors="replace").strip().splitlines()[-1:]
-            raise SandboxError(f"node {node.name}: {part} did not start ({' '.join(said) or 'no message'})")
+        if time.monotonic() > deadline or not is_alive(process):
+            said = Path(process.log).read_text(errors="replace").strip().splitlines()[-1:]
+            raise SandboxError(f"node {node.name}: {process.role} did not start ({' '.join(said) or 'no message'})")
         time.sleep(POLL)
 
 

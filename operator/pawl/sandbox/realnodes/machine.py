@@ -21,6 +21,7 @@ from pawl.sandbox.options import Runtime
 from pawl.sandbox.paths import cache_dir
 from pawl.sandbox.realnodes import cgroups
 from pawl.sandbox.realnodes.config import CNI_BINARIES
+from pawl.sandbox.realnodes.network import SYSTEM_PATH
 
 PROGRAMS: Mapping[str, str] = {
     "containerd": "containerd",
@@ -39,7 +40,6 @@ PROGRAMS: Mapping[str, str] = {
     f"{CNI_BINARIES}/portmap": "containernetworking-plugins",
 }
 """What a node runs, and the package of Debian and Ubuntu that has it."""
-SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ELSEWHERE = "run in a container with more rights, or on the machine itself"
 FILE_SYSTEMS = Path("/proc/filesystems")
 WATCHERS = Path("/proc/sys/fs/inotify/max_user_instances")
@@ -106,7 +106,7 @@ def judge(facts: Facts) -> str | None:
 
 def _facts(environ: Mapping[str, str], command: Run) -> Facts:
     if not _has_overlay():
-        command(["modprobe", "overlay"], environ)
+        command(["modprobe", "overlay"], {**environ, "PATH": SYSTEM_PATH})
     return Facts(
         system=sys.platform,
         user=os.geteuid(),

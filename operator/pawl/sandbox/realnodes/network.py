@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
+import subprocess
 import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from pawl.sandbox.options import Runtime
 
 Range = ipaddress.IPv4Network
 
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where the programs of a node are looked for; the caller's PATH may lack the directories of root's."""
 MOST = 50
 """Real nodes a sandbox at most: more than any one machine carries, fewer than the addresses below .254."""
 FIRST_NODE = 10
@@ -114,7 +117,7 @@ def free_range(key: str, taken: Collection[str]) -> str:
 
 def routed(runtime: Runtime) -> list[str]:
     """What the machine has routes to, the default route left out. Raises SandboxError when `ip` fails."""
-    answer = runtime.command(["ip", "-4", "-json", "route", "show", "table", "all"], runtime.environ)
+    answer = _run(runtime, "ip", "-4", "-json", "route", "show", "table", "all")
     if answer.returncode:
         raise SandboxError(f"real nodes: ip route show failed ({answer.stderr.strip()}): is iproute2 installed?")
     return [each["dst"] for each in json.loads(answer.stdout or "[]") if each["dst"] != "default"]
@@ -162,7 +165,7 @@ def run_ip(lines: Sequence[str], script: Path, runtime: Runtime, inside: Sequenc
     """Run `lines` with `ip -batch`, `inside` in front. Raises SandboxError with what `ip` said."""
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text("\n".join(lines) + "\n")
-    answer = runtime.command([*inside, "ip", "-batch", str(script)], runtime.environ)
+    answer = _run(runtime, *inside, "ip", "-batch", str(script))
     if answer.returncode:
         said = " ".join(answer.stderr.split())
         raise SandboxError(f"real nodes: {script} failed ({said}): is another sandbox half taken down?")
@@ -172,21 +175,25 @@ def route_services(network: Network, running: Collection[int], runtime: Runtime)
     """Let the machine reach Services through the first node that runs; its kube-proxy forwards."""
     if running:
         via = network.address(min(running))
-        runtime.command(["ip", "route", "replace", network.services, "via", via], runtime.environ)
+        _run(runtime, "ip", "route", "replace", network.services, "via", via)
 
 
 def remove_link(network: Network, number: int, runtime: Runtime) -> None:
     """Take a node's link away; the kernel would do it too, but only some time after its last process ended."""
     if (LINKS / network.link(number)).exists():
-        runtime.command(["ip", "link", "delete", network.link(number)], runtime.environ)
+        _run(runtime, "ip", "link", "delete", network.link(number))
 
 
 def remove(network: Network, runtime: Runtime) -> None:
     """Take every link of the sandbox away, and with the bridge its routes. Raises SandboxError when one stays."""
     for link in _links(network):
-        runtime.command(["ip", "link", "delete", link], runtime.environ)
+        _run(runtime, "ip", "link", "delete", link)
     if left := list(_links(network)):
         raise SandboxError(f"real nodes: link {left[0]} cannot be removed: run ip link delete {left[0]}")
+
+
+def _run(runtime: Runtime, *argv: str) -> subprocess.CompletedProcess[str]:
+    return runtime.command(argv, {**runtime.environ, "PATH": SYSTEM_PATH})
 
 
 def _links(network: Network) -> Iterator[str]:

@@ -10,11 +10,12 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
-const usage = `tool pause | sleep SECONDS | serve ADDRESS TEXT | fetch URL [SECONDS] | exit CODE`
+const usage = `tool pause | sleep SECONDS | serve ADDRESS TEXT | fetch URL [SECONDS] | exit CODE | once PREFIX`
 
 func main() {
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -46,6 +47,8 @@ func run(stop context.Context, args []string) error {
 			os.Exit(code)
 		}
 		return err
+	case "once":
+		return once(stop, first)
 	}
 	return errors.New("usage: " + usage)
 }
@@ -81,6 +84,16 @@ func wait(stop context.Context, limit time.Duration) error {
 	}
 }
 
+// once ends at once in Pods whose names begin with PREFIX, and waits in all others; further arguments say nothing. So
+// one image plays an operator and the Jobs that it makes of its own image.
+func once(stop context.Context, prefix string) error {
+	host, err := os.Hostname()
+	if err != nil || strings.HasPrefix(host, prefix) {
+		return err
+	}
+	return wait(stop, 0)
+}
+
 // serve answers every path with the host's name and TEXT.
 func serve(stop context.Context, address, text string) error {
 	host, err := os.Hostname()
@@ -105,7 +118,7 @@ func fetch(stop context.Context, url, seconds string) error {
 	limit, _ := strconv.Atoi(seconds)
 	end := time.Now().Add(time.Duration(limit) * time.Second)
 	for {
-		err := once(stop, url)
+		err := get(stop, url)
 		if err == nil || time.Now().After(end) || stop.Err() != nil {
 			return err
 		}
@@ -113,7 +126,7 @@ func fetch(stop context.Context, url, seconds string) error {
 	}
 }
 
-func once(stop context.Context, url string) error {
+func get(stop context.Context, url string) error {
 	limited, cancel := context.WithTimeout(stop, 5*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(limited, http.MethodGet, url, nil)
