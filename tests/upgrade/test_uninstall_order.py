@@ -102,3 +102,14 @@ def test_pawl_ends_with_its_namespace(leaving: Leaving) -> None:
     assert leaving.operator.process.wait(30) != 0
     assert leaving.api.get(f"api/v1/namespaces/{leaving.home}").code == 404
     leaving.lives()
+
+
+def test_leave_right_before_the_deletion_rolls_nothing(leaving: Leaving) -> None:
+    """Two commands in one breath, as the page says: Pawl may see both at once."""
+    leaving.install()
+    before = leaving.stage.read("deployments", "web")["metadata"]["generation"]
+    leaving.stage.edit("imageoverrides", "private", {"spec": {"deletionPolicy": "Leave"}})
+    leaving.take("overrides")
+    for plural, name in (("configmaps", "pawl-debts"), ("imagerules", "pawl")):
+        leaving.vanishes(leaving.stage.path(plural, name))
+    assert leaving.stage.read("deployments", "web")["metadata"]["generation"] == before
