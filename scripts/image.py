@@ -116,9 +116,17 @@ def moment() -> int:
 
 def labels() -> dict[str, str]:
     """Return the labels that are not known to the Dockerfile; no revision where git does not know one."""
-    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    revision = {"org.opencontainers.image.revision": done.stdout.strip()} if done.returncode == 0 else {}
+    head = _git("rev-parse", "HEAD")
+    changed = "-dirty" if _git("status", "--porcelain", "--", *INPUTS, "operator", "pyproject.toml") else ""
+    revision = {"org.opencontainers.image.revision": head + changed} if head else {}
     return {"org.opencontainers.image.version": version(), **revision}
+
+
+def _git(*words: str) -> str:
+    try:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:
+        return ""
 
 
 def build(tool: Tool, base: str, tag: str) -> None:

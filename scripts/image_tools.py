@@ -137,6 +137,8 @@ class Tool:
         for key, value in sorted(order.labels.items()):
             words += ["--label", f"{key}={value}"]
         self.run(*words, "--tag", order.tag, order.context)
+        if self.name == "buildah":
+            self.run("rmi", "--prune")  # in our own store: what a build of the same name left without one
 
     def push(self, image: str, reference: str, *, plain_http: bool) -> str:
         """Push a local image to a registry and return its digest there."""

@@ -208,7 +208,7 @@ def test_its_labels_say_what_it_is(config: Json) -> None:
     labels = {key.rpartition(".")[2]: value for key, value in config["config"]["config"]["Labels"].items()}
     assert (labels["title"], labels["version"], labels["licenses"]) == ("pawl", version(), "Apache-2.0")
     assert labels["description"]
-    assert re.fullmatch("[0-9a-f]{40}", labels["revision"])
+    assert re.fullmatch("[0-9a-f]{40}(-dirty)?", labels["revision"])
     inside = config["config"]["config"]
     assert inside["User"] == "65532:65532"
     assert (inside["Entrypoint"], inside["Cmd"]) == (["/opt/pawl/bin/pawl"], ["run"])
