@@ -10,11 +10,11 @@ test: binaries ; $(PY) -m pytest $(ARGS)
 test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults and not node" $(ARGS)
 bench: binaries ; $(PY) -m bench $(ARGS)
 image: setup ; @$(PY) -m scripts.image build $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG))
-crds: setup ; $(PY) -m pawl.cli.generate
+crds: setup ; $(PY) -m pawl.cli.generate && $(PY) scripts/argocd.py
 format: setup ; .venv/bin/ruff format . && .venv/bin/ruff check --fix .
 lint: setup
 	.venv/bin/ruff format --check . && .venv/bin/ruff check .
 	.venv/bin/mypy && .venv/bin/lint-imports --no-cache
-	$(PY) -m pawl.cli.generate --check && $(PY) scripts/check_lock.py
+	$(PY) -m pawl.cli.generate --check && $(PY) scripts/argocd.py --check && $(PY) scripts/check_lock.py
 lock: setup ; $(PY) scripts/check_lock.py --write
 clean:      ; rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
