@@ -96,7 +96,7 @@ def install(nodes: Running, reference: str) -> float:
     helm += ["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "120s"]
     start = time.monotonic()
     command = [*helm, *(word for value in values for word in ("--set", value))]
-    subprocess.run(command, env=dict(nodes.env), check=True, capture_output=True)
+    subprocess.run(command, env=os.environ | nodes.env, check=True, capture_output=True)
     return time.monotonic() - start
 
 
@@ -137,4 +137,6 @@ def processes(container: str) -> Iterator[int]:
 def kubectl(nodes: Running, *words: str, given: str | None = None) -> str:
     """Run kubectl against the sandbox; what it printed."""
     command = [nodes.env["KUBECTL"], *words]
-    return subprocess.run(command, env=dict(nodes.env), input=given, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, env=os.environ | nodes.env, input=given, capture_output=True, text=True, check=True
+    ).stdout

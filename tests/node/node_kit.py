@@ -5,6 +5,7 @@ Not here: images (`node_images` where digests matter, the fixture `push` else) a
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -104,6 +105,6 @@ def finished(api: Api, namespace: str, name: str, seconds: float = 60.0) -> str:
 def kubectl(nodes: Running, *arguments: str) -> str:
     """Run kubectl; AssertionError with its stderr when it fails."""
     argv = [nodes.env["KUBECTL"], *arguments]
-    answer = subprocess.run(argv, env=dict(nodes.env), capture_output=True, text=True, check=False, timeout=60)
+    answer = subprocess.run(argv, env=os.environ | nodes.env, capture_output=True, text=True, check=False, timeout=60)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
