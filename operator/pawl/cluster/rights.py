@@ -94,7 +94,7 @@ _ROLL: Final = ("get", "list", "watch", "patch")
 RIGHTS: Final = (
     Right(Where.WATCHED, IMAGE_POLICIES, _READ, "policies", "what is wanted"),
     Right(Where.WATCHED, IMAGE_POLICIES, ("patch",), "policies", "selections", "status"),
-    Right(Where.WATCHED, CONFIG_MAPS, ("get", "list", "create", "patch", "delete"), "policies", "ledgers; what overrides owe"),
+    Right(Where.WATCHED, CONFIG_MAPS, ("get", "list", "create", "patch", "delete"), "policies", "ledgers; debts"),
     Right(Where.WATCHED, EVENTS, ("create",), "events", "changes of conditions"),
     Right(Where.WATCHED, PODS, _FOLLOW, "policies, overrides", "images that run; proofs"),
     Right(Where.WATCHED, IMAGE_OVERRIDES, (*_READ, "patch"), "overrides", "patch for finalizer and note alone"),
