@@ -202,15 +202,22 @@ def _stuck(pod: PodRow, look: _Look) -> StuckPod | None:
     state = next((state for state in pod.states if state.waiting in STUCK_WORDS), None)
     if state is None:
         return None
-    started = any(other.started for other in pod.states)
     new = not look.drifted
-    return StuckPod(pod, state.name, state.waiting, new=new, secretless=look.secretless, started=started)
+    return StuckPod(pod, state.name, state.waiting, new=new, secretless=look.secretless, started=worked(pod))
 
 
 def _started(row: WorkloadRow | PodRow, pods: Iterable[PodRow]) -> bool:
     if isinstance(row, WorkloadRow) and row.job is not None and row.job.succeeded:
         return True
-    return any(pod.phase == "Succeeded" or any(state.started for state in pod.states) for pod in pods)
+    return any(pod.phase == "Succeeded" or worked(pod) for pod in pods)
+
+
+def worked(pod: PodRow) -> bool:
+    """Tell whether a Pod has begun its work. An init container that came through is none of that: Kubernetes itself
+    runs it again whenever it likes. One that waits between two tries counts, for nobody knows what it waits for.
+    """
+    first = {place.name for place in pod.spec.images if place.group == "initContainers"}
+    return any(state.started and (state.waiting or state.name not in first) for state in pod.states)
 
 
 def _note(place: ImageAt, ruling: Ruling) -> ContainerVerdict:

@@ -34,7 +34,7 @@ class StuckPod(msgspec.Struct, frozen=True):
     """A live Pod with a container that waits for something that does not come by itself.
 
     `waiting` is the kubelet's word; `new`: its images are the wanted ones; `secretless`: it lacks a pull Secret that
-    the gate would add now; `started`: one of its containers ever ran.
+    the gate would add now; `started`: it has begun its work (`decide.assess.worked`).
     """
 
     pod: PodRow

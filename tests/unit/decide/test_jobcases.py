@@ -11,7 +11,7 @@ from tests.unit.decide.test_assess import NEW, OLD, judge, pod, row
 from pawl.api.imageoverride import Jobs
 from pawl.decide.assess import assess
 from pawl.decide.jobcases import JobCase, job_case
-from pawl.decide.objects import ContainerState, JobState, Owner, PodRow, WorkloadRow
+from pawl.decide.objects import ContainerState, ImageAt, JobState, Owner, PodRow, PodSpec, WorkloadRow
 from pawl.decide.rollout import Gate, RolloutFacts
 from pawl.decide.rollout_actions import DeleteJob, Evict, RecreateJob
 from pawl.decide.stages import decide
@@ -29,9 +29,14 @@ def job(states: tuple[ContainerState, ...] = STUCK, image: str = OLD, **changes:
     jobs, created = changes.pop("jobs", Jobs.RECREATE_STUCK), changes.pop("created", 0.0)
     given = row(kind="Job", job=state, **changes)
     owner = Owner("batch/v1", "Job", "mon", "u", controller=True)
-    pods = [pod(image, states=states, owners=(owner,), created=created, ready_since=None)]
+    images = (ImageAt("containers", "app", image), ImageAt("initContainers", "init", image))
+    spec = PodSpec(images=images[: len(states)])
+    pods = [pod(spec=spec, states=states, owners=(owner,), created=created, ready_since=None)]
     return job_case(assess(given, pods, judge()), jobs, 100.0)
 
+
+COPIED = ContainerState("init", "x@sha256:0", "", started=True)
+RETRIED = ContainerState("init", "x@sha256:0", "CrashLoopBackOff", started=True)
 
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"owners": (CEPH,)}, "DeleteJob", "PodStuck"),
@@ -49,6 +54,10 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"states": RUNS}, "None", "JobRunning"),
     ({"job": {"succeeded": 1}}, "None", "JobRunning"),
     ({"states": CREATING}, "None", "NotStarted"),
+    ({"states": (COPIED, *STUCK)}, "RecreateJob", "PodStuck"),
+    ({"states": (COPIED, *CREATING)}, "None", "NotStarted"),
+    ({"states": (COPIED, *RUNS)}, "None", "JobRunning"),
+    ({"states": (RETRIED, *CREATING)}, "None", "JobRunning"),
     ({"image": NEW}, "None", "None"),
     ({"deleting": True}, "None", "None"),
 ]
