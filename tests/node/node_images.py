@@ -38,6 +38,7 @@ class Program:
     Attributes:
         text: content of a label: another text is another config, and so another image.
         words: arguments of the program, which are the image's command.
+        entry: words that Pods cannot replace.
         packed: the layer is compressed: another manifest with the same config, as other tools push it.
         note: an annotation of the index: another index over the same manifests.
     """
@@ -46,6 +47,7 @@ class Program:
     tag: str = "v1"
     text: str = ""
     words: tuple[str, ...] = FOREVER
+    entry: tuple[str, ...] = ()
     platforms: tuple[str, ...] = (AMD64,)
     indexed: bool = False
     packed: bool = False
@@ -167,7 +169,7 @@ def layer(tool: bytes) -> bytes:
 
 def _config(program: Program, platform: str, tar: bytes) -> dict[str, object]:
     system, _, architecture = platform.partition("/")
-    settings = {"Entrypoint": [PATH], "Cmd": list(program.words), "User": "65532:65532"}
+    settings = {"Entrypoint": [PATH, *program.entry], "Cmd": list(program.words), "User": "65532:65532"}
     labels = {"of": program.text or f"{program.repository}:{program.tag}"}
     files = {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(tar).hexdigest()]}
     return {"os": system, "architecture": architecture, "config": settings | {"Labels": labels}, "rootfs": files}

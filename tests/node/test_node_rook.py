@@ -22,7 +22,7 @@ from pawl.sandbox import Cluster
 pytestmark = [pytest.mark.node, pytest.mark.timeout(300), pytest.mark.usefixtures("installed")]
 
 OPERATORS = ("once", PREPARE)
-"""Words of the operator's image: its program ends at once in Pods of Jobs, and waits in all others."""
+"""What the operator's image does whatever its arguments: end at once in Pods of Jobs, and wait in all others."""
 WAITING = {"ErrImagePull", "ImagePullBackOff"}
 PATIENCE = 150.0
 
@@ -58,7 +58,7 @@ def test_one_override_moves_an_operator_with_all_that_it_made(scene: NodeScene, 
     operator is restarted once and makes its DaemonSet anew, its Jobs are deleted once and complete, and every node
     shows the mirror's content. Pawl wrote nothing but the operator's template and what nobody else would mend."""
     stage = scene.stage
-    rook, ceph = scene.both(Program("rook", words=OPERATORS)), scene.both(Program("ceph"))
+    rook, ceph = scene.both(Program("rook", entry=OPERATORS)), scene.both(Program("ceph"))
     tools = scene.mirror_of(Program("tools", words=ONCE))
     with stage.rook("--job-image", f"{scene.public}/tools:v1") as player, stage.recording() as recorder:
         stage.install(rook[0].tagged, ceph[0].tagged)
