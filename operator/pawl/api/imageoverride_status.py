@@ -128,7 +128,7 @@ class OverrideStatus(StatusModel):
         None, description="The value of the annotation reconcile.pawl.dev/requestedAt that was last acted on."
     )
     gate: Annotated[str, StringConstraints(max_length=32)] = Field(
-        "", description="What rewrites Pods: MutatingAdmissionPolicy or Webhook."
+        "", description="What rewrites Pods: MutatingAdmissionPolicy, Webhook, Unknown where that may not be seen."
     )
     workloads: WorkloadCounts = Field(default_factory=WorkloadCounts, description="How many are in which state.")
     batch: Annotated[str, StringConstraints(max_length=32)] = Field("", description="The batch now, such as 2/3.")
