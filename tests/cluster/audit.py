@@ -11,7 +11,7 @@ import base64
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -118,13 +118,18 @@ class _Proxy:
         ) as reply:
             if asked is not None:
                 self._audit.asked.append(Asked(*(getattr(asked, name) for name in _NAMES), code=reply.status))
-            back = {name: reply.headers[name] for name in BACK if name in reply.headers}
-            answer = web.StreamResponse(status=reply.status, headers=back)
-            await answer.prepare(request)
-            async for piece in reply.content.iter_any():
-                await answer.write(piece)
-            await answer.write_eof()
-            return answer
+            return await _passed_back(request, reply)
+
+
+async def _passed_back(request: web.Request, reply: aiohttp.ClientResponse) -> web.StreamResponse:
+    back = {name: reply.headers[name] for name in BACK if name in reply.headers}
+    answer = web.StreamResponse(status=reply.status, headers=back)
+    with suppress(aiohttp.ClientError, ConnectionError):  # whoever asked went away
+        await answer.prepare(request)
+        async for piece in reply.content.iter_any():
+            await answer.write(piece)
+        await answer.write_eof()
+    return answer
 
 
 _NAMES: Final = ("verb", "group", "resource", "namespace", "name")

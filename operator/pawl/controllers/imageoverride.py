@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from pawl.api.errors import ClusterError, Conflict, Forbidden, NotFound
 from pawl.api.imageoverride import Override
 from pawl.api.reasons import Reason
@@ -41,8 +39,6 @@ SOON: Final = 0.2
 """Seconds until a write of ours, or a table, must have shown itself."""
 RIGHTS: Final = 30.0
 """Seconds until something that may not be done is tried again: rights are not watched."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +71,12 @@ class ImageOverrideController:
     def __init__(self, parts: OverrideParts) -> None:
         self._parts = parts
         self._memory: dict[Key, Memory] = {}
-        self._missing: dict[Key, str] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Look at one override and return the seconds until the next look, None for never."""
         override = self._parts.store.get(key)
         if override is None:
             self._memory.pop(key, None)
-            self._missing.pop(key, None)
             self._parts.metrics.forget(key)
             self._parts.wakes.interested(key, ())
             return await self._settle(key)
@@ -101,10 +95,6 @@ class ImageOverrideController:
         return again
 
     async def _stall(self, override: Override, message: str) -> float:
-        key = key_of(override)
-        if self._missing.get(key) != message:
-            log.warning("right missing", override=label_of(override), error=message)
-        self._missing[key] = message
         await self._parts.reporter.stall(override, Reason.MISSING_RIGHT, message, self._parts.now())
         return RIGHTS
 

@@ -225,12 +225,16 @@ class ImagePolicyController:
         return gathered
 
     async def _report_blind(self, look: _Look, stalled: Stalled) -> None:
-        """Say why the ledger could not be read. Without it nothing moves, and it is not written over either."""
+        """Say why the ledger may not be read, or written. Without it nothing moves, and it is not written over."""
         subject = self._subject_with(look, from_status(look.policy.status))
         await self._report(look, replace(decide_without_rules(subject, stalled), memory=Memory()), stalled)
 
     async def _report(self, look: _Look, decision: Decision, failure: Outcome | None) -> None:
-        written = await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)
+        try:
+            written = await self._parts.reporter.report(look.key, look.policy, decision, look.row.asked_at)
+        except Stalled as stalled:
+            await self._report_blind(look, stalled)
+            raise
         self._parts.tally.decided(look.key, decision, failure)
         # Not what the store has by now: that may be a change that nobody has looked at yet.
         look.progress.version = look.row.version if written is None else written

@@ -200,6 +200,8 @@ class Finisher:
         names = list(namespaces)
         found = await asyncio.gather(*(held(name) for name in names))
         left.failed += [why for why in found if why is not None]
+        if left.failed and standing is not None:
+            left.denied = next((text for name, text in standing.failed.items() if name in names), left.denied)
         return [name for name, why in zip(names, found, strict=True) if why is None]
 
     async def _held(self, override: Override, namespace: str, standing: Standing | None) -> str | None:

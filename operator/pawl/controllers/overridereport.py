@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from pawl.api.imageoverride import Contest, Override, OverrideStatus, PlatformDigest, Preflight, Resolved
 from pawl.api.meta import API_VERSION
 from pawl.api.reasons import ConditionType, Reason
@@ -25,6 +27,8 @@ from pawl.decide.targets import by_override
 
 Guard = Callable[[], int]
 MAX_RESOLVED = 200
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,14 @@ class OverrideReporter:
         place = key.namespace or None
         raw = await self._cluster.merge_patch(resource_of(key), place, key.name, body, subresource="status")
         self._store.keep(key, raw)
+        self._warn(override, after)
         self._tell(override, override.status, after)
+
+    def _warn(self, override: Override, after: OverrideStatus) -> None:
+        """Say in the log, once, which right is missing."""
+        known = {one.message for one in override.status.conditions}
+        for text in {one.message for one in after.conditions if one.reason == Reason.MISSING_RIGHT} - known:
+            log.warning("right missing", override=label_of(override), error=text)
 
     def _tell(self, override: Override, before: OverrideStatus, after: OverrideStatus) -> None:
         """Tell each condition that changed its reason; waiting and progress are no news."""

@@ -10,12 +10,14 @@ from collections.abc import Callable
 
 import structlog
 
+from pawl.api.errors import Forbidden
 from pawl.api.imagepolicy import ImagePolicy, ImagePolicyStatus
 from pawl.api.meta import API_VERSION
 from pawl.cluster.client import Cluster
 from pawl.cluster.events import ObjectRef, Recorder
 from pawl.cluster.resources import IMAGE_POLICIES
 from pawl.controllers.ledgerbook import LedgerBook
+from pawl.controllers.outcomes import from_cluster
 from pawl.controllers.queue import Key
 from pawl.controllers.store import PolicyStore
 from pawl.decide.memory import label, to_ledger
@@ -43,17 +45,24 @@ class Reporter:
         """Write ledger, status and events. `asked_at`: since when the resource is as it was decided on.
 
         Returns the version that the status was written as, None where there was nothing to write.
-        Raises ClusterError (Conflict: read again, decide again) or LeaseLost.
+        Raises ClusterError (Conflict: read again, decide again), LeaseLost, or Stalled where a
+        right to write the ledger is missing.
         """
         if decision.memory.selection is not None:
             self._guard()
-            await self._ledgers.write(key, to_ledger(decision.memory, policy.spec.image))
+            await self._remember(key, policy, decision)
         patch, written = status_patch(policy.status, decision.status), None
         if patch:
             raw = await self._write_status(key, policy, patch, decision)
             written = self._store.keep(raw, asked_at=asked_at)
         self._tell(key, policy, decision)
         return written
+
+    async def _remember(self, key: Key, policy: ImagePolicy, decision: Decision) -> None:
+        try:
+            await self._ledgers.write(key, to_ledger(decision.memory, policy.spec.image))
+        except Forbidden as error:
+            raise from_cluster(error, "the ledger") from error
 
     async def _write_status(self, key: Key, policy: ImagePolicy, patch: dict[str, object], decision: Decision) -> bytes:
         term = self._guard()
