@@ -2,7 +2,7 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup binaries demo test test-quick lint format bench crds image lock clean
+.PHONY: setup binaries demo test test-quick lint format bench crds image push lock clean
 setup:      ; @$(PYTHON) scripts/bootstrap.py
 binaries: setup ; @$(PY) -m pawl sandbox build
 demo: binaries ; @$(PY) -m pawl demo $(ARGS)
@@ -10,6 +10,7 @@ test: binaries ; $(PY) -m pytest $(ARGS)
 test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults and not node" $(ARGS)
 bench: binaries ; $(PY) -m bench $(ARGS)
 image: setup ; @$(PY) -m scripts.image build $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG))
+push: image ; @$(PY) -m scripts.image push $(TAG) $(ARGS)
 crds: setup ; $(PY) -m pawl.cli.generate && $(PY) scripts/argocd.py
 format: setup ; .venv/bin/ruff format . && .venv/bin/ruff check --fix .
 lint: setup
