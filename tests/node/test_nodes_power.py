@@ -26,6 +26,13 @@ def node(api: Api, name: str) -> Json:
     return api.get(f"/api/v1/nodes/{name}").body
 
 
+def last_word(api: Api, name: str) -> str:
+    """When the node's kubelet last wrote its status."""
+    return str(
+        next(each for each in node(api, name)["status"]["conditions"] if each["type"] == "Ready")["lastHeartbeatTime"]
+    )
+
+
 def always(name: str, image: str, where: str) -> Json:
     spec = {**pod_spec(image, "serve", ":8080", name, node=where), "restartPolicy": "Always"}
     return {"metadata": {"name": name}, "spec": spec}
@@ -59,6 +66,17 @@ def test_a_stopped_node_is_no_broken_sandbox(nodes: Running, nodes_runtime: Runt
     assert (found.state, found.dead) == ("running", ())
     assert found.real_nodes == (nodes.real[0].name, f"{unplugged} (stopped)")
     stop_node(nodes.name, unplugged, runtime=nodes_runtime)
+
+
+def test_a_start_waits_for_the_node_itself(api: Api, nodes: Running, nodes_runtime: Runtime) -> None:
+    """Stopped for a moment a Node still counts as Ready: only a new word of its kubelet is the end of the wait."""
+    name = nodes.real[1].name
+    stop_node(nodes.name, name, runtime=nodes_runtime)
+    assert is_ready(node(api, name))
+    before = last_word(api, name)
+    start_node(nodes.name, name, runtime=nodes_runtime)
+    assert is_ready(node(api, name))
+    assert last_word(api, name) != before
 
 
 def test_services_are_still_reached_when_the_first_node_is_off(

@@ -59,6 +59,8 @@ def test_names_of_links_fit_the_kernel() -> None:
 def test_link_addresses_are_fixed_and_local() -> None:
     addresses = [NETWORK.hardware(number) for number in (0, 1, 2)]
     assert addresses == ["02:00:70:a1:b2:c3", "02:01:70:a1:b2:c3", "02:02:70:a1:b2:c3"]
+    assert f"link add pawl-a1b2c3 address {addresses[0]} type bridge" in network.host_lines(NETWORK)
+    assert f"address {addresses[2]} netns 7" in network.link_lines(NETWORK, 2, 7)[0]
 
 
 def test_the_key_follows_the_directory() -> None:

@@ -120,6 +120,10 @@ def test_the_context_manager_does_not_take_over_a_running_one(store: Store, plac
         (SandboxOptions(name="Bad"), "use 1 to 40"),
         (SandboxOptions(provider="vm"), "use embedded or kind"),
         (SandboxOptions(nodes=-1), "use 0 or more"),
+        (SandboxOptions(real_nodes=-1), "-1 real nodes: use 0 to 50"),
+        (SandboxOptions(real_nodes=51), "51 real nodes: use 0 to 50"),
+        (SandboxOptions(real_nodes=1, provider="kind"), "nodes of kind are real already; leave --real-nodes out"),
+        (SandboxOptions(real_nodes=1, registry=False), "they pull from the sandbox's registry"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_made(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.sandbox.support import PORTS, place_at, state_of
 from pawl.api.errors import InputError, SandboxError
 from pawl.sandbox.place import Place, Ports
 from pawl.sandbox.processes import Process
+from pawl.sandbox.realnodes.network import Network
 from pawl.sandbox.state import State, Store, check_name, decode, encode
 
 texts = st.text(max_size=20)
@@ -28,6 +30,8 @@ states = st.builds(
     binaries=texts,
     ports=st.none() | st.builds(Ports, api=port, etcd=port, etcd_peer=port, registry=port),
     processes=st.lists(processes, max_size=3).map(tuple),
+    network=st.none() | st.builds(Network, key=texts, base=texts, count=st.integers(1, 50)),
+    stopped=st.lists(st.integers(1, 50), max_size=3).map(tuple),
     ready=st.booleans(),
 )
 
@@ -64,6 +68,23 @@ def test_a_damaged_file_is_named_with_the_way_out(text: str, store: Store) -> No
     (store.directory("torn") / "state.json").write_text(text)
     with pytest.raises(SandboxError, match=r"sandbox torn: .*state.json is damaged .* remove the directory"):
         store.load("torn")
+
+
+def test_the_network_of_real_nodes_is_remembered_and_its_range_taken(store: Store, tmp_path: Path) -> None:
+    network = Network("a1b2c3", "10.77.0.0/16", 2)
+    state = state_of(place_at(tmp_path, name="a"), network=network, stopped=(2,))
+    store.save(state)
+    store.save(state_of(place_at(tmp_path, name="b")))
+    assert store.load("a") == state
+    assert store.taken_ranges() == {"10.77.0.0/16"}
+    assert store.place("a", tmp_path, PORTS, network).host == "10.77.0.1"
+
+
+def test_a_record_of_before_real_nodes_is_read(store: Store, tmp_path: Path) -> None:
+    state = state_of(place_at(tmp_path, name="a"))
+    fields = json.loads(encode(state))
+    del fields["network"], fields["stopped"], fields["ports"]["dns"]
+    assert decode(json.dumps(fields)) == replace(state, ports=replace(PORTS, dns=0))
 
 
 def test_ports_of_all_recorded_sandboxes_are_taken(store: Store, tmp_path: Path) -> None:

@@ -136,10 +136,9 @@ def _print_table(found: list[Status]) -> None:
     if not found:
         click.echo("no sandbox; start one with pawl sandbox up")
         return
-    table = Table("NAME", "STATE", "PROVIDER", "NODES", "SERVER", "REGISTRY", "DEAD", box=None)
+    table = Table("NAME", "STATE", "PROVIDER", "NODES", "REAL NODES", "SERVER", "REGISTRY", "DEAD", box=None)
     for each in found:
-        dead = ", ".join(each.dead)
-        table.add_row(
-            each.name, each.state, each.provider, str(each.nodes), each.server, each.registry or "-", dead or "-"
-        )
+        real, dead = ", ".join(each.real_nodes) or "-", ", ".join(each.dead) or "-"
+        numbers = (each.name, each.state, each.provider, str(each.nodes), real)
+        table.add_row(*numbers, each.server, each.registry or "-", dead)
     Console(width=None if sys.stdout.isatty() else 200).print(table)
