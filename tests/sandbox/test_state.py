@@ -80,7 +80,7 @@ def test_the_network_of_real_nodes_is_remembered_and_its_range_taken(store: Stor
     assert store.place("a", tmp_path, PORTS, network).host == "10.77.0.1"
 
 
-def test_a_record_of_before_real_nodes_is_read(store: Store, tmp_path: Path) -> None:
+def test_a_record_of_before_real_nodes_is_read(tmp_path: Path) -> None:
     state = state_of(place_at(tmp_path, name="a"))
     fields = json.loads(encode(state))
     del fields["network"], fields["stopped"], fields["ports"]["dns"]
