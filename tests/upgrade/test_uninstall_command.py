@@ -14,6 +14,8 @@ from tests.cluster.operators import good, manifest, spec
 from tests.cluster.override_scene import PUBLIC
 from tests.cluster.override_stage import wait_for
 from tests.cluster.override_stage_specs import enforcement
+from tests.upgrade.before import NOW
+from tests.upgrade.crew import apply_crds
 from tests.upgrade.leaving import Leaving, leaving_of
 
 from pawl.cli.uninstall_last import ELSEWHERE
@@ -134,3 +136,17 @@ def test_what_is_not_given_back_in_time_is_named(leaving: Leaving) -> None:
     done = uninstall(leaving, "--yes", "--wait", "8")
     assert done.returncode == 1
     assert f"imageoverride {leaving.shop}/private" in done.stderr
+
+
+def test_without_the_crds_it_says_what_it_needs(leaving: Leaving) -> None:
+    """Pawl died, then somebody deleted the CRDs: what was rolled is given back once they are there again."""
+    leaving.install()
+    assert leaving.operator is not None
+    leaving.operator.kill()
+    leaving.no_crds()
+    refused = uninstall(leaving, "--yes")
+    assert (refused.returncode, "pawl crds | kubectl apply -f -" in refused.stderr) == (1, True)
+    apply_crds(leaving.api, NOW)
+    done = uninstall(leaving, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    given_back(leaving)

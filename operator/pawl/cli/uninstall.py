@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import click
 
 from pawl.api.errors import ClusterError, InputError
-from pawl.cli.uninstall_look import Found, Signs, look, look_again
+from pawl.cli.uninstall_look import Found, Signs, kinds_stand, look, look_again
 from pawl.cluster.client import Cluster
 
 WORD = "uninstall"
+AGAIN = "run pawl crds | kubectl apply -f -, then this command once more"
 POLL = 0.25
 """Seconds between two looks."""
 Ask = Callable[[str], str]
@@ -108,6 +109,8 @@ async def _ended(cluster: Cluster, wish: Wish, found: Found) -> None:
             if found.leader:
                 await until(over)
                 return
+            if not await kinds_stand(cluster):
+                raise ClusterError(f"{found.signs.names[0]} cannot be given back without the CRDs; {AGAIN}")
             from pawl.cli.uninstall_last import LastPlace, work_until
 
             place = LastPlace(wish.kubeconfig, wish.namespace, found.namespace_stands, wish.namespaces)
@@ -132,6 +135,5 @@ def _told_at_the_end(left: Signs) -> int:
         click.echo("all was given back. Next: pawl gate | kubectl delete -f -, then stop Pawl,")
         click.echo("then pawl crds | kubectl delete -f -, which deletes the policies; their ledgers stay")
         return 0
-    names = [*(each.name for each in left.overrides), *left.owed, *left.tables]
-    click.echo(f"pawl: not given back in time: {', '.join(names[:10])}; run pawl uninstall again", err=True)
+    click.echo(f"pawl: not given back in time: {', '.join(left.names[:10])}; run pawl uninstall again", err=True)
     return 1

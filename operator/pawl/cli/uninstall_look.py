@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from pawl.api.errors import NotFound
+from pawl.api.errors import Forbidden, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.debts import DebtStore
 from pawl.cluster.leaserecord import Record, decode
@@ -21,6 +21,7 @@ from pawl.cluster.resources import (
     CLUSTER_IMAGE_OVERRIDES,
     CLUSTER_IMAGE_RULES,
     IMAGE_OVERRIDES,
+    IMAGE_POLICIES,
     IMAGE_RULES,
     LEASES,
     NAMESPACES,
@@ -71,6 +72,11 @@ class Signs:
 
     def __bool__(self) -> bool:
         return bool(self.overrides or self.owed or self.tables)
+
+    @property
+    def names(self) -> list[str]:
+        """Everything that is left, in words."""
+        return [*(each.name for each in self.overrides), *self.owed, *self.tables]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,19 @@ def _becomes(spec: dict[str, Any], status: dict[str, Any]) -> str:
     if enforcement.get("templates", "Off") != "Off" or enforcement.get("paths"):
         return f"goes; the templates of {matched} workloads get their own images back, their Pods roll"
     return f"goes; {matched} workloads roll back to their own images"
+
+
+async def kinds_stand(cluster: Cluster) -> bool:
+    """Whether the API server serves Pawl's kinds: without them nothing can be watched."""
+    for resource in (IMAGE_POLICIES, IMAGE_OVERRIDES, IMAGE_RULES):
+        try:
+            async for _ in cluster.list_pages(resource, None, limit=1, metadata_only=True):
+                break
+        except NotFound:
+            return False
+        except Forbidden:
+            continue  # it is there
+    return True
 
 
 async def _stands(cluster: Cluster, namespace: str) -> bool:
