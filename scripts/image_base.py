@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from scripts.bootstrap import cache
 from scripts.image_tools import ImageError, Tool, find_tool
 
 PACKAGES: Final = ("ca-certificates", "python3")
@@ -48,10 +49,17 @@ def make_base(suite: str | None = None, *, fresh: bool = False) -> str:
     tool = find_tool("buildah")
     if fresh or not tool.has(name_of(suite)):
         say(f"making {name_of(suite)} with debootstrap")
-        with tempfile.TemporaryDirectory(prefix="pawl-base-") as place:
+        # Not in /tmp, which may be mounted without devices and programs.
+        with tempfile.TemporaryDirectory(prefix="base-", dir=_workplace()) as place:
             fill(Path(place) / "root", suite)
             bring(tool, Path(place) / "root", name_of(suite))
     return name_of(suite)
+
+
+def _workplace() -> Path:
+    place = cache() / "image"
+    place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def own_suite() -> str:
@@ -72,7 +80,7 @@ def install_tools() -> None:
         return
     say(f"installing {' and '.join(missing)} with apt-get")
     run("apt-get", "update", "-qq")
-    run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
+    run("apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "-qq", "--no-install-recommends", *missing)
 
 
 def sources(suite: str) -> list[Source]:
