@@ -228,7 +228,8 @@ def test_alerts_ask_for_metrics_that_there_are() -> None:
 
 
 def test_the_rights_name_every_resource_that_pawl_asks_for() -> None:
-    rows = section("docs/operations.md", "Rights")
+    assert "(reference/rights.md)" in section("docs/operations.md", "Rights")
+    rows = (ROOT / "docs/reference/rights.md").read_text()
     asked = {each.plural for each in vars(resources).values() if isinstance(each, Resource)}
     assert len(asked) > 15
     assert {plural for plural in asked if f"`{plural}`" not in rows} == set()

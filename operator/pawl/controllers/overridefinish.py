@@ -22,6 +22,7 @@ from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.discovery import served
 from pawl.cluster.events import ObjectRef, Recorder
+from pawl.cluster.ruletables import CLUSTER
 from pawl.cluster.templates import place_of, read_originals
 from pawl.cluster.world import World
 from pawl.cluster.writers import restore_template
@@ -201,7 +202,8 @@ class Finisher:
         found = await asyncio.gather(*(held(name) for name in names))
         left.failed += [why for why in found if why is not None]
         if left.failed and standing is not None:
-            left.denied = next((text for name, text in standing.failed.items() if name in names), left.denied)
+            unwritten = (text for name, text in standing.failed.items() if name in (CLUSTER, *names))
+            left.denied = next(unwritten, left.denied)
         return [name for name, why in zip(names, found, strict=True) if why is None]
 
     async def _held(self, override: Override, namespace: str, standing: Standing | None) -> str | None:
