@@ -19,6 +19,8 @@ from typing import Any, Final
 import aiohttp
 import yaml
 from aiohttp import web
+from tests.cluster.api import Api
+from tests.cluster.operators import good
 
 VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 BACK: Final = ("Content-Type", "Retry-After")
@@ -62,6 +64,19 @@ class Audit:
     def rights(self) -> set[tuple[str, str, str]]:
         """What was asked for and not refused."""
         return {one.right for one in self.asked if one.code not in (0, 403)}
+
+
+@dataclass
+class Nudge:
+    """Writes to an object in the moment before a write of Pawl reaches it, once: that write is a conflict."""
+
+    api: Api
+    due: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def __call__(self, asked: Asked) -> None:
+        path = self.due.pop((asked.resource, asked.name), None) if asked.verb == "patch" else None
+        if path is not None:
+            good(self.api.merge(path, {"metadata": {"annotations": {"nudged": "yes"}}}))
 
 
 def read(method: str, path: str, query: Any) -> Asked | None:

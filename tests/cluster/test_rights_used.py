@@ -8,13 +8,13 @@ requests. Neighbours: `test_rights_missing` takes rights away. Not here: whether
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.cluster.api import POLICIES, Api, Json
-from tests.cluster.audit import Asked, Audit, auditing
+from tests.cluster.audit import Audit, Nudge, auditing
 from tests.cluster.grants import EVERYWHERE, Account, granted
 from tests.cluster.operators import Operator, Shop, good, operator_of, selected, spec
 from tests.cluster.override_scene import Scene
@@ -38,19 +38,6 @@ ADMISSION = "apis/admissionregistration.k8s.io/v1"
 ELSEWHERE = "wide.example.com"
 NOWHERE = "mirror.invalid"
 LONG_AGO = "2020-01-01T00:00:00Z"
-
-
-@dataclass
-class Nudge:
-    """Writes to an object in the moment before a write of Pawl reaches it, once: that write is a conflict."""
-
-    api: Api
-    due: dict[tuple[str, str], str] = field(default_factory=dict)
-
-    def __call__(self, asked: Asked) -> None:
-        path = self.due.pop((asked.resource, asked.name), None) if asked.verb == "patch" else None
-        if path is not None:
-            good(self.api.merge(path, {"metadata": {"annotations": {"nudged": "yes"}}}))
 
 
 @dataclass(frozen=True)
