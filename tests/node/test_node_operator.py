@@ -22,7 +22,7 @@ from tests.node.node_images import Placed, Program
 from tests.node.node_release import Release, Wish, name_of, processes, release_of
 from tests.node.node_scene import NodeScene, node_scene_of, quick
 
-from pawl.sandbox import Cluster
+from pawl.sandbox import Cluster, Running, Runtime, start_node, stop_node
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
@@ -171,6 +171,25 @@ def test_a_drain_leaves_one_replica_at_work(
         steady.scene.stage.kubectl("uncordon", node)
     release.stage.delete("pods", name_of(other_than(release, release.leader())))
     release.stage.wait(lambda: release.settled() and release.nodes() == sorted(nodes_named), "both nodes to have one")
+
+
+def test_a_power_cut_of_the_leaders_node_moves_nothing_back(
+    steady: Site, nodes: Running, nodes_runtime: Runtime, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The node of the leader is gone at once, with everything on it: the other replica takes over and selects what is
+    newer. When the power is back, so is the replica there, and the selection stays."""
+    release, before = steady.release, steady.release.holder()
+    newer, node = steady.push("v1.2.0"), release.leader()["spec"]["nodeName"]
+    stop_node(nodes.name, node, runtime=nodes_runtime)
+    try:
+        tell(capsys, f"power cut of the leader's node: another acts after {steady.acts():.1f} s")
+        assert release.holder() != before
+        assert selected(steady.shop.read())["digest"] == newer.digest
+    finally:
+        start_node(nodes.name, node, runtime=nodes_runtime)
+    release.until_settled()
+    steady.runs(newer)
+    assert release.holder() != before
 
 
 def test_new_pods_are_rewritten_while_no_replica_is_there(steady: Site) -> None:
