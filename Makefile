@@ -2,13 +2,15 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: setup binaries demo test test-quick lint format bench crds image push lock clean
+.PHONY: setup binaries nodes demo test test-quick lint format bench crds image push lock clean
 setup:      ; @$(PYTHON) scripts/bootstrap.py
 binaries: setup ; @$(PY) -m pawl sandbox build
+# as root on Debian or Ubuntu this installs what a real node needs and says what; elsewhere it says why it cannot
+nodes: setup ; @$(PY) -m pawl sandbox build --real-nodes
 demo: binaries ; @$(PY) -m pawl demo $(ARGS)
-test: binaries ; $(PY) -m pytest $(ARGS)
+test: nodes ; $(PY) -m pytest $(ARGS)
 test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults and not node" $(ARGS)
-bench: binaries ; $(PY) -m bench $(ARGS)
+bench: nodes ; $(PY) -m bench $(ARGS)
 image: setup ; @$(PY) -m scripts.image build $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG))
 push: image ; @$(PY) -m scripts.image push $(TAG) $(ARGS)
 crds: setup ; $(PY) -m pawl.cli.generate && $(PY) scripts/argocd.py
