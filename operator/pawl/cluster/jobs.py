@@ -9,7 +9,7 @@ Neighbours: `jobs_manifest` cleans manifests, `decide` says which Job. Not here:
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -81,9 +81,10 @@ async def delete_job(cluster: Cluster, row: WorkloadRow, propagation: Propagatio
     )
 
 
-async def save_job(cluster: Cluster, row: WorkloadRow) -> SavedJob:
+async def save_job(cluster: Cluster, row: WorkloadRow, guard: Callable[[], object] = object) -> SavedJob:
     """Save a Job's manifest in the Secret, then delete the Job and its Pods. `recreate_job` makes it again.
 
+    `guard` raises where nothing may be deleted any more: the next leader may have found the Job kept by then.
     Raises Conflict where the Job is no longer as the row says (nothing is deleted then), NotFound where it is gone.
     """
     live = msgspec.json.decode(await cluster.get(JOBS, row.namespace, row.name), type=dict[str, Any])
@@ -92,6 +93,7 @@ async def save_job(cluster: Cluster, row: WorkloadRow) -> SavedJob:
         raise Conflict(f"{JOBS.named(row.namespace, row.name)} has changed since it was looked at; judge it again")
     saved = SavedJob(row.namespace, row.name, row.uid, recreatable(live))
     await _keep(cluster, saved)
+    guard()
     await delete_job(cluster, row, "Foreground")
     return saved
 

@@ -21,7 +21,7 @@ from pawl.api.errors import ApiUnavailable, ClusterError, Conflict, NotFound
 from pawl.cluster.client import Cluster
 from pawl.cluster.discovery import served
 from pawl.cluster.eviction import TOO_MANY, evict
-from pawl.cluster.jobs import delete_job, save_job
+from pawl.cluster.jobs import delete_job
 from pawl.cluster.world import World
 from pawl.cluster.writers import annotate_template, drop_zombies, rewrite_template
 from pawl.cluster.writers_fields import rewrite_field
@@ -186,11 +186,7 @@ class Actor:
         await delete_job(self._cluster, action.job)
 
     async def _recreate_job(self, action: RecreateJob) -> None:
-        """Save and delete now; it is made again when the old one is gone."""
-        try:
-            await save_job(self._cluster, action.job)
-        finally:
-            self._saved.look((action.job.namespace,))
+        await self._saved.save(action.job)
 
     async def _evict(self, action: Evict) -> None:
         await evict(self._cluster, action.pod)

@@ -1,19 +1,21 @@
-"""Makes saved Jobs again: those whose old one is gone now, also those that a crash left between delete and create.
+"""Saves Jobs, and makes them again: those whose old one is gone now, also those that a crash left on the way.
 
-Neighbours: `cluster.jobs` saves and makes, `overrideacts` deletes. Not here: which Job.
+Neighbours: `cluster.jobs` saves and makes, `overrideacts` says when. Not here: which Job.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
-from pawl.api.errors import ApiUnavailable, ClusterError
+from pawl.api.errors import ApiUnavailable, ClusterError, Conflict
 from pawl.cluster.client import Cluster
-from pawl.cluster.jobs import SavedJob, read_saved, recreate_job
+from pawl.cluster.jobs import SavedJob, read_saved, recreate_job, save_job
+from pawl.decide.objects import WorkloadRow
 
 SOON: Final = 0.5
 """Seconds between two tries to make a Job whose old one is still going."""
@@ -35,12 +37,32 @@ class SavedJobs:
         self._guard = guard
         self._due: set[str] = set()
         self._unmade: dict[tuple[str, str], str] = {}
+        self._busy: set[str] = set()
         self._told = asyncio.Event()
 
     def look(self, namespaces: Iterable[str]) -> None:
         """Look in these namespaces: a Job was saved there, or may have been before a crash."""
         self._due.update(namespaces)
         self._told.set()
+
+    async def save(self, row: WorkloadRow) -> None:
+        """Save and delete a Job; it is made again when the old one is gone. Raises as `save_job`, and LeaseLost."""
+        if row.uid in self._busy:
+            raise Conflict(f"{row.key} is being made again; judge it again")
+        try:
+            with self._alone(row.uid):
+                await save_job(self._cluster, row, self._guard)
+        finally:
+            self.look((row.namespace,))
+
+    @contextmanager
+    def _alone(self, uid: str) -> Iterator[None]:
+        """Keep the two ways apart: between save and delete a Job looks like one that was never deleted."""
+        self._busy.add(uid)
+        try:
+            yield
+        finally:
+            self._busy.discard(uid)
 
     def unmade(self, namespaces: Iterable[str]) -> tuple[str, ...]:
         """Return a sentence for each Job in these namespaces that is deleted and not there anew."""
@@ -63,7 +85,11 @@ class SavedJobs:
         waiting = False
         try:
             for saved in await read_saved(self._cluster, namespace):
-                waiting |= await self._one(saved)
+                if saved.uid in self._busy:
+                    waiting = True
+                    continue
+                with self._alone(saved.uid):
+                    waiting |= await self._one(saved)
         except ClusterError as error:
             log.warning("saved Jobs could not be read", namespace=namespace, error=str(error))
             self._later(namespace, error)
