@@ -102,13 +102,16 @@ class World(Index):
         """Return what is not watched now, as `pods in namespace shop` -> a sentence with cause and way out."""
         return {feed.title: feed.trouble for feed in self._feeds if feed.trouble}
 
-    def missing_rights(self, namespaces: Collection[str] | None = None) -> tuple[str, ...]:
+    def missing_rights(
+        self, namespaces: Collection[str] | None = None, kinds: Collection[str] | None = None
+    ) -> tuple[str, ...]:
         """Return a sentence for each watch that the API server refuses; one that is merely cut off mends itself.
 
-        Only what concerns these namespaces, if they are given.
+        Only what concerns these namespaces and kinds, if they are given.
         """
-        refused = (feed for feed in self._feeds if feed.refused and feed.trouble and not feed.optional)
-        return tuple(feed.trouble for feed in refused if namespaces is None or feed.namespace in {None, *namespaces})
+        refused = [feed for feed in self._feeds if feed.refused and feed.trouble and not feed.optional]
+        found = [feed for feed in refused if kinds is None or feed.kind in kinds]
+        return tuple(feed.trouble for feed in found if namespaces is None or feed.namespace in {None, *namespaces})
 
     @property
     def sees_nodes(self) -> bool:

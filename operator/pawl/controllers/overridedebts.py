@@ -42,10 +42,10 @@ class Debts:
     def __init__(self, store: DebtStore, guard: Callable[[], int], scopes: Sequence[str] = ()) -> None:
         self._store = store
         self._guard = guard
-        self._scopes: Sequence[str | None] = tuple(scopes) or (None,)
+        self._unlisted: tuple[str | None, ...] = tuple(scopes) or (None,)
         self._known: dict[Key, Debt] = {}
         self._since: dict[Key, str] = {}
-        self._filled = False
+        self._denied = ""
         self._writing = asyncio.Lock()  # the overrides of one namespace share one object
 
     def __iter__(self) -> Iterator[Key]:
@@ -54,29 +54,45 @@ class Debts:
     def __len__(self) -> int:
         return len(self._known)
 
+    @property
+    def complete(self) -> bool:
+        """Whether all of them were listed: where that is not allowed, each is read when it is needed."""
+        return not self._unlisted
+
     async def fill(self) -> bool:
-        """Read all debts once; return whether they are known now."""
-        if self._filled:
-            return True
-        try:
-            found = [each for scope in self._scopes async for each in self._store.all(scope)]
-        except ClusterError as error:
-            log.warning("what deleted overrides owe could not be listed", error=str(error))
-            self._filled = isinstance(error, Forbidden)  # asking again would not help; each is read when it is needed
-            return self._filled
-        read = {Key(NAMESPACED, namespace, name): debt for namespace, name, debt in found}
+        """List what was not listed yet; return whether asking again at once would bring nothing.
+
+        One namespace that may not be listed, or has no Role yet, says nothing about the others.
+        """
+        left: list[str | None] = []
+        unanswered = False
+        for scope in self._unlisted:
+            try:
+                found = [each async for each in self._store.all(scope)]
+            except ClusterError as error:
+                left.append(scope)
+                unanswered = unanswered or not isinstance(error, Forbidden)
+                self._warn(str(error))
+            else:
+                self._learn({Key(NAMESPACED, namespace, name): debt for namespace, name, debt in found})
+        self._unlisted = tuple(left)
+        return not unanswered
+
+    def _learn(self, read: dict[Key, Debt]) -> None:
+        """Add what was read to what was written since."""
         self._known = read | self._known
-        self._filled = True
-        return True
+
+    def _warn(self, error: str) -> None:
+        if error != self._denied:
+            log.warning("what deleted overrides owe could not be listed", error=error)
+        self._denied = error
 
     async def owe(self, override: Override) -> None:
         """Note what an override will have to give back. Raises ClusterError."""
         key = key_of(override)
-        if key not in self._known and not self._filled:
-            self._known |= {
-                Key(NAMESPACED, key.namespace, name): one
-                for name, one in (await self._store.read(key.namespace)).items()
-            }
+        if key not in self._known and not self.complete:
+            read = await self._store.read(key.namespace)
+            self._learn({Key(NAMESPACED, key.namespace, name): one for name, one in read.items()})
         known = self._known.get(key)
         debt = _debt(override, known)
         if known == debt:

@@ -23,7 +23,6 @@ from pawl.cluster.client import Cluster
 from pawl.cluster.discovery import served
 from pawl.cluster.events import ObjectRef, Recorder
 from pawl.cluster.ruletables import CLUSTER
-from pawl.cluster.templates import place_of, read_originals
 from pawl.cluster.world import World
 from pawl.cluster.writers import restore_template
 from pawl.cluster.writers_fields import restore_fields
@@ -33,15 +32,16 @@ from pawl.controllers.gatekeeping import GateKeeper
 from pawl.controllers.overridecopies import Copies, copied_names, is_noted
 from pawl.controllers.overridedebts import Debts, is_binding
 from pawl.controllers.overrideleft import Left
+from pawl.controllers.overridemarks import decided, deciders, touched
 from pawl.controllers.overridescope import namespaces_of
 from pawl.controllers.overridestore import OverrideStore, key_of, label_of, resource_of
 from pawl.controllers.queue import Key
 from pawl.controllers.standing import Standing
-from pawl.decide.assess import subject_for
 from pawl.decide.durations import parse_duration
-from pawl.decide.objects import COPIES, FINALIZER, ImageAt, WorkloadRow
-from pawl.decide.tables import CompiledTable, rewrite_image
+from pawl.decide.objects import COPIES, FINALIZER, WorkloadRow
 
+RESTORED: Final = frozenset({"Namespace", "Deployment", "StatefulSet", "DaemonSet", "CronJob"})
+"""What must be seen before it can be given back: a kind that may not be listed looks as if there were none."""
 AGAIN: Final = 1.0
 AT_ONCE: Final = 8
 
@@ -63,6 +63,8 @@ class FinishParts:
     now: Callable[[], float]
     last: float = 10.0
     """Seconds that the last try has, when the time that was given is over."""
+    first: float = 60.0
+    """Seconds for which a term that knows nothing yet puts off a last try: it would give back nothing, or too much."""
 
 
 class Finisher:
@@ -71,6 +73,7 @@ class Finisher:
     def __init__(self, parts: FinishParts) -> None:
         self._parts = parts
         self._stuck: dict[Key, Left] = {}
+        self._looked: dict[Key, float] = {}
 
     async def mark(self, override: Override, standing: Standing | None = None) -> bool:
         """Make sure that what the override will write is given back; return whether its finalizers changed.
@@ -96,13 +99,13 @@ class Finisher:
         namespace, label = override.metadata.namespace, label_of(override)
         table = standing.table(namespace)
         rows = [row for row in self._parts.world.workloads(namespace) if row.original]
-        return not rows or (table is not None and not any(label in _deciders(table, row) for row in rows))
+        return not rows or (table is not None and not any(label in deciders(table, row) for row in rows))
 
     async def finish(self, override: Override, standing: Standing | None) -> float | None:
         """Take back what the override did and let it go. Returns seconds until the next look, None when it is gone."""
         if FINALIZER not in override.metadata.finalizers:
             return None
-        late, left = self._late(override), Left()
+        late, left = self._ready(override, standing) and self._late(override), Left()
         if self._goes_with_its_namespace(override):
             await self._let_go(override)
             return None
@@ -148,9 +151,16 @@ class Finisher:
 
     async def _let_go(self, override: Override) -> None:
         key = key_of(override)
-        if self._parts.store.get(key) is not None:
+        stored = self._parts.store.get(key)
+        if stored is not None and stored.metadata.uid == override.metadata.uid:
             await self._finalizers(override, _without(override.metadata.finalizers))
         await self._parts.debts.settle(key)
+        self._looked.pop(key, None)
+
+    def _ready(self, override: Override, standing: Standing | None) -> bool:
+        """Whether this term knows the cluster, or waited long enough for that."""
+        now = self._parts.now()
+        return standing is not None or now - self._looked.setdefault(key_of(override), now) >= self._parts.first
 
     def _late(self, override: Override) -> bool:
         return self._left_over(override) < 0
@@ -169,6 +179,7 @@ class Finisher:
         alone = standing.rulebook.left_alone if standing is not None else frozenset[str]()
         namespaces = namespaces_of(override, parts.world.namespaces(), alone)
         if override.spec.deletion_policy is DeletionPolicy.RESTORE:
+            left.unseen(parts.world.missing_rights({*namespaces, override.metadata.namespace}, RESTORED))
             places = asyncio.Semaphore(AT_ONCE)
             free = await self._free(override, namespaces, standing, left)
             free = list(namespaces) if self._late(override) else free
@@ -186,7 +197,7 @@ class Finisher:
         """
         table = standing.table(namespace) if standing is not None else None
         rows = [row for row in self._parts.world.workloads(namespace) if touched(row) and row.kind != "Job"]
-        return [row for row in rows if table is None or not _decided(table, row)]
+        return [row for row in rows if table is None or not decided(table, row)]
 
     async def _free(
         self, override: Override, namespaces: Iterable[str], standing: Standing | None, left: Left
@@ -276,24 +287,3 @@ class Finisher:
 
 def _without(finalizers: Iterable[str]) -> list[str]:
     return [name for name in finalizers if name != FINALIZER]
-
-
-def _decided(table: CompiledTable, row: WorkloadRow) -> bool:
-    """Whether a table decides an image of a workload as it was before Pawl wrote."""
-    return bool(_deciders(table, row))
-
-
-def _deciders(table: CompiledTable, row: WorkloadRow) -> set[str]:
-    """Return the overrides that decide an image of a workload as it was before Pawl wrote."""
-    before, subject = read_originals(row.original), subject_for(row)
-    images = [
-        ImageAt(at.group, at.name, before[place_of(at)].before) if place_of(at) in before else at
-        for at in row.spec.images
-    ]
-    found = [rewrite_image(table, subject, at).entry for at in images]
-    return {entry.override for entry in found if entry is not None}
-
-
-def touched(row: WorkloadRow) -> bool:
-    """Whether Pawl wrote to a workload."""
-    return bool(row.original or row.rollout or row.restart)

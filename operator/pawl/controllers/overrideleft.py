@@ -5,6 +5,7 @@ Neighbours: `overridefinish` fills it, `imageoverride` puts the missing right in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pawl.api.errors import ClusterError, Forbidden
@@ -17,6 +18,11 @@ class Left:
     skipped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     denied: str = ""
+
+    def unseen(self, rights: Sequence[str]) -> None:
+        """Note rights that are missing to see what is to be given back."""
+        self.failed += rights
+        self.denied = self.denied or next(iter(rights), "")
 
     def fail(self, text: str, error: ClusterError) -> None:
         """Note a failure."""

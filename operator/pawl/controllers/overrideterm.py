@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -52,6 +52,8 @@ from pawl.decide.objects import SYSTEM_NAMESPACES
 POLL: Final = 1.0
 PATIENCE: Final = 10.0
 """Seconds until debts that could not be listed are listed again."""
+RIGHTS: Final = 300.0
+"""Seconds until debts that may not be listed are asked for again: rights are not watched."""
 
 log = structlog.get_logger(__name__)
 
@@ -127,10 +129,20 @@ class OverrideTerm:
 
     async def _settle(self) -> None:
         """Look at every override that owes: one that was deleted while nobody led wakes nobody else."""
-        while not await self._debts.fill():  # noqa: ASYNC110 - nothing tells when a list would be answered
-            await asyncio.sleep(PATIENCE)
-        for key in self._debts:
+        await self._replica.complete.wait()
+        while True:
+            answered = await self._debts.fill()
+            self._look_at(self._debts)
+            if self._debts.complete:
+                return
+            await asyncio.sleep(RIGHTS if answered else PATIENCE)
+
+    def _look_at(self, owing: Iterable[Key]) -> None:
+        """Wake overrides that owe; one that is gone may have left a Job between delete and create as well."""
+        living = frozenset(self._replica.overrides)
+        for key in owing:
             self._replica.override_queue.add(key)
+        self._saved.look({key.namespace for key in owing if key not in living})
 
     async def _until_needed(self) -> None:
         """Return once there is an override, or a table or a debt that one left behind."""

@@ -122,7 +122,7 @@ async def test_what_it_rolled_is_given_back_when_it_is_gone_also_by_the_next_lea
 
 async def filled(shop: Owing) -> None:
     """Read the debts, as a term that begins does."""
-    shop.whole.debts._scopes = ("shop",)
+    shop.whole.debts._unlisted = ("shop",)
     assert await shop.whole.debts.fill()
     assert list(shop.whole.debts) == [key_of(shop.override)]
 

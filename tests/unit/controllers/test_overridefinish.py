@@ -24,7 +24,8 @@ from tests.unit.decide.rulebook_samples import entry, table
 from pawl.api.errors import LeaseLost
 from pawl.api.imageoverride import Override
 from pawl.cluster.calls import Answer, Request
-from pawl.controllers.overridefinish import AGAIN, _decided, touched
+from pawl.controllers.overridefinish import AGAIN
+from pawl.controllers.overridemarks import decided, touched
 from pawl.controllers.overridestore import key_of
 from pawl.decide.objects import COPIES, FINALIZER
 
@@ -279,5 +280,5 @@ def test_what_pawl_touched(*, more: dict[str, str], wanted: bool) -> None:
 
 def test_a_table_decides_about_an_image_as_it_was_before_pawl_wrote() -> None:
     made = table({"docker.io/rook": [entry("r.corp/rook")]})
-    assert _decided(made, workload("web", TARGET, original=NOTE))
-    assert not _decided(made, workload("web", TARGET))
+    assert decided(made, workload("web", TARGET, original=NOTE))
+    assert not decided(made, workload("web", TARGET))
