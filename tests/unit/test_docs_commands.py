@@ -11,6 +11,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,19 @@ ELSEWHERE = {"./chart"}
 def calls(program: str) -> list[Call]:
     """Every call of a program in a shell block: the line, and its words after the program's name."""
     found = []
-    for fence in fences("sh"):
-        for line in fence.text.splitlines():
-            words = shlex.split(line, comments=True)
-            starts = [at for at, word in enumerate(words) if word == program and (at == 0 or words[at - 1] in "|&&")]
-            found += [(line, until_pipe(words[at + 1 :])) for at in starts]
+    for line in lines():
+        words = shlex.split(line, comments=True)
+        starts = [at for at, word in enumerate(words) if word == program and (at == 0 or words[at - 1] in "|&&")]
+        found += [(line, until_pipe(words[at + 1 :])) for at in starts]
     return found
+
+
+def lines() -> Iterator[str]:
+    """Every line of a shell block; of a session at a terminal what was typed."""
+    for fence in fences("sh"):
+        yield from fence.text.splitlines()
+    for fence in fences("console"):
+        yield from (line[2:] for line in fence.text.splitlines() if line.startswith(("$ ", "# ")))
 
 
 def until_pipe(words: list[str]) -> list[str]:
@@ -75,6 +83,13 @@ def settled(words: list[str], *flags: str) -> list[str]:
 def test_every_command_is_understood(line: str, words: list[str]) -> None:
     assert "pawl" in line
     parse(cli, "pawl", words)
+
+
+@pytest.mark.parametrize("code", sorted(set(spans("pawl "))))
+def test_what_the_text_calls_a_command_is_one(code: str) -> None:
+    """With its flags; what a command cannot do without may be left out where it is only named."""
+    with suppress(click.MissingParameter, click.exceptions.NoArgsIsHelpError):
+        parse(cli, "pawl", until_pipe(shlex.split(code.replace("\\|", "|"))[1:]))
 
 
 def parse(command: click.Command, name: str, words: list[str], parent: click.Context | None = None) -> None:
