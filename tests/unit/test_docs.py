@@ -98,6 +98,12 @@ def test_every_path_of_the_checkout_that_is_named_exists(page: Path) -> None:
     assert not missing
 
 
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    listed = {(index.parent / target).resolve() for page, target in links() if page == index}
+    assert {page for page in PAGES if page.is_relative_to(index.parent)} - listed == {index}
+
+
 def policies() -> list[Fence]:
     return [fence for fence in fences("yaml") if "kind: ImagePolicy" in fence.text]
 
