@@ -11,18 +11,19 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 from tests.cluster.api import Api, Json
+from tests.cluster.at_once import Outcomes, at_once, wanted
 from tests.cluster.audit import Asked, auditing
 from tests.cluster.grants import Account, granted
 from tests.cluster.operators import Operator, Shop, good, spec
 from tests.cluster.override_scene import Scene
-from tests.cluster.override_stage import Stage, stage_of, wait_for
+from tests.cluster.override_stage import PATIENCE, Stage, stage_of, wait_for
 from tests.cluster.override_stage_specs import enforcement, rule
 from tests.cluster.override_stage_workloads import cron_job, daemon_set, deployment, job, stateful_set
 from tests.support.registry import FakeRegistry
@@ -155,8 +156,18 @@ def sentence(right: Right) -> str:
     return f"the verb '{verb}' on '{resource}' in API group '{group}'"
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where cases happen: one cluster for all, a directory for each."""
+
+    api: Api
+    cluster: Cluster
+    directory: Path
+
+
 @contextmanager
-def poor_of(this: Case, api: Api, cluster: Cluster, directory: Path, registry: FakeRegistry) -> Iterator[Poor]:
+def poor_of(this: Case, place: Place, registry: FakeRegistry) -> Iterator[Poor]:
+    api, cluster, directory = place.api, place.cluster, place.directory
     with (
         stage_of(api, cluster, directory) as stage,
         granted(cluster, api, directory, watched=[stage.namespace], without=set(this.gone)) as account,
@@ -244,22 +255,43 @@ def _gate(cluster: Cluster) -> None:
     asyncio.run(made())
 
 
+@pytest.fixture(scope="module")
+def outcomes(
+    request: pytest.FixtureRequest,
+    api: Api,
+    cluster: Cluster,
+    _gate: None,
+    installed: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Outcomes[Case]]:
+    """Each case has an operator, an account and a namespace of its own, so that several run at the same time."""
+    assert installed
+    place = Place(api, cluster, tmp_path_factory.mktemp("rights"))
+    with at_once(wanted(request, "this", request.path), lambda this: asyncio.run(played(this, place))) as found:
+        yield found
+
+
 @pytest.mark.parametrize("this", CASES, ids=str)
-@pytest.mark.usefixtures("_gate")
-async def test_a_missing_right_is_named(this: Case, api: Api, cluster: Cluster, tmp_path: Path) -> None:
+def test_a_missing_right_is_named(this: Case, outcomes: Outcomes[Case]) -> None:
+    outcomes.judge(this)
+
+
+async def played(this: Case, place: Place) -> None:
+    directory = place.directory / str(this).replace("/", "-")
+    directory.mkdir()
     async with FakeRegistry() as registry:
-        await asyncio.to_thread(named, this, (api, cluster, tmp_path), registry)
+        await asyncio.to_thread(named, this, replace(place, directory=directory), registry)
 
 
-def named(this: Case, place: tuple[Api, Cluster, Path], registry: FakeRegistry) -> None:
+def named(this: Case, place: Place, registry: FakeRegistry) -> None:
     """Let one case happen; the registry goes on meanwhile."""
-    with poor_of(this, *place, registry) as poor:
+    with poor_of(this, place, registry) as poor:
         carry_on(poor)
-        wait_for(lambda: all(map(poor.said, this.gone)), 25, "the log to name all of them", seen=poor.seen)
+        wait_for(lambda: all(map(poor.said, this.gone)), PATIENCE, "the log to name all of them", seen=poor.seen)
         if this.condition:
-            wait_for(poor.told, 25, "the condition", seen=poor.seen)
+            wait_for(poor.told, PATIENCE, "the condition", seen=poor.seen)
         if this.ends:
-            assert poor.pawl.process.wait(40) != 0
+            assert poor.pawl.process.wait(PATIENCE) != 0
             assert "Traceback" not in poor.pawl.text
         else:
             assert poor.pawl.process.poll() is None
