@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripts.image import ensure_image
 from tests.cluster.api import Api
 from tests.cluster.conftest import install
 from tests.node.node_kit import fresh_namespace
@@ -87,6 +88,12 @@ def private(nodes: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for node in nodes.real:
             trust(node, found.host, found.ca)
         yield found
+
+
+@pytest.fixture(scope="session")
+def pawl_image(nodes: Running) -> str:
+    """Pawl's own image in the sandbox's registry, by digest."""
+    return ensure_image(str(nodes.registry))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from scripts.image import ensure_image
 from tests.cluster.api import Api, Json
 from tests.cluster.operators import Shop, selected, spec, tell
 from tests.cluster.override_stage_specs import enforcement, override, rollout
@@ -63,12 +62,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def release(
-    api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, nodes_named: list[str]
-) -> Iterator[Release]:
-    assert len(nodes_named) == 2
-    assert cluster.registry
-    wish = Wish("pawl-system", ensure_image(cluster.registry), {"plainHTTPHosts": [cluster.registry]})
+def release(api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, pawl_image: str) -> Iterator[Release]:
+    wish = Wish("pawl-system", pawl_image, {"plainHTTPHosts": [cluster.registry]})
     with release_of(api, cluster, tmp_path_factory.mktemp("release"), wish) as made:
         yield made
 

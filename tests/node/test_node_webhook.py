@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from scripts.image import ensure_image
 from tests.cluster.api import Api, Json
 from tests.cluster.operators import good
 from tests.cluster.override_stage_workloads import bare_pod, deployment
@@ -30,11 +29,11 @@ REVIEWS = "pawl_webhook_reviews_total"
 
 @pytest.fixture(scope="module")
 def release(
-    api: Api, cluster: Cluster, private: PrivateRegistry, tmp_path_factory: pytest.TempPathFactory
+    api: Api, cluster: Cluster, private: PrivateRegistry, pawl_image: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Release]:
     without_policies(api)
     assert cluster.registry
-    built = ensure_image(cluster.registry).partition("/")[2]
+    built = pawl_image.partition("/")[2]
     name = built.partition(":")[0] + "@" + built.partition("@")[2]
     image = copy(Place(cluster.registry), name, private.place, "infra/pawl")
     secret = pull_secret("regcred", private.host, private.password)
