@@ -8,8 +8,8 @@ binaries: setup ; @$(PY) -m pawl sandbox build
 # as root on Debian or Ubuntu this installs what a real node needs and says what; elsewhere it says why it cannot
 nodes: setup ; @$(PY) -m pawl sandbox build --real-nodes
 demo: binaries ; @$(PY) -m pawl demo $(ARGS)
-test: nodes ; $(PY) -m pytest $(ARGS)
-test-quick: setup ; $(PY) -m pytest -m "not cluster and not faults and not node" $(ARGS)
+test: nodes ; $(PY) -m pytest -n 2 $(ARGS)
+test-quick: setup ; $(PY) -m pytest -n 2 -m "not cluster and not faults and not node" $(ARGS)
 bench: nodes ; $(PY) -m bench $(ARGS)
 image: setup ; @$(PY) -m scripts.image build $(if $(BASE),--base $(BASE)) $(if $(TAG),--tag $(TAG))
 push: image ; @$(PY) -m scripts.image push $(TAG) $(ARGS)
