@@ -1,7 +1,8 @@
 """README's quickstart, run from the page on a real node; then away, and again with kubectl, as docs/install.md says it.
 
 In a cluster of its own, as a quickstart finds none of Pawl there. What is changed in the pages' blocks: the name of the
-registry and of the image in it; and, as the sandbox's registry has no TLS, what README says for such a one.
+registry and of the image in it; `make` sets up no environment, as it is the one that the test runs in; and, as the
+sandbox's registry has no TLS, what README says for such a one.
 Neighbours: `tests/chart/test_install_page.py` renders the other commands. Not here: what the chart can do besides.
 """
 
@@ -59,8 +60,9 @@ class Shell:
     def run(self, block: str, cwd: Path = ROOT) -> str:
         """Run a block with the sandbox's registry for the page's; what it printed."""
         path = os.pathsep.join([str(Path(sys.executable).parent), self.nodes.env["PATH"]])
+        typed = block.replace(REGISTRY, self.registry).replace("make push", "make --old-file=setup push")
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.replace(REGISTRY, self.registry)],
+            ["bash", "-euo", "pipefail", "-c", typed],
             cwd=cwd,
             env=os.environ | self.nodes.env | {"PATH": path},
             stdin=subprocess.DEVNULL,

@@ -148,6 +148,18 @@ def test_a_value_that_there_is_not_would_be_seen() -> None:
     assert not known(VALUES, ["imagePullSecret"])
 
 
+def named_values() -> set[str]:
+    """Every `key.key`, alone or with its value, that begins as a value of the chart does."""
+    codes = [code for page in PAGES for code in CODE.findall(page.read_text())]
+    found = [match[1] for code in codes if (match := re.match(r"(\w+(?:\.\w+)+)(?:: |=|$)", code))]
+    return {name for name in found if name.partition(".")[0] in VALUES["properties"]}
+
+
+@pytest.mark.parametrize("name", sorted(named_values()))
+def test_a_value_that_the_text_names_is_one_of_the_chart(name: str) -> None:
+    assert known(VALUES, name.split("."))
+
+
 def kept_values() -> list[Fence]:
     return [fence for fence in fences("yaml") if fence.text.startswith("# values of the chart")]
 
