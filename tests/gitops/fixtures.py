@@ -61,7 +61,7 @@ EXPECTED: Final[Mapping[str, Expected]] = {
     "imageoverride-rolling": _WORKING,
     "imageoverride-image-missing": _WORKING,
     "imageoverride-not-idempotent": _FAILED,
-    "imageoverride-contested": _GOOD,
+    "imageoverride-contested": Expected("Degraded", "InProgress"),
     "imageoverride-drifted": Expected("Degraded", "InProgress"),
     "imageoverride-awaits-approval": _WAITS,
     "imageoverride-paused": _WAITS,

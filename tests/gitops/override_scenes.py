@@ -137,7 +137,7 @@ def _contested(wish: Wish) -> Json:
         stage.wait(lambda: not _judged(wish), "Pawl to miss the Pod")
     _lives(wish, pod)
     stage.wait(lambda: _stepped_back(wish), "Pawl to step back")
-    return wish.until("Ready", "True/RolledOut")
+    return wish.until("Ready", "False/PodChurn")
 
 
 def _judged(wish: Wish) -> bool:

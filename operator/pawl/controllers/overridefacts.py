@@ -110,7 +110,7 @@ class FactsGatherer:
             (Gate(in_force=True, since=self._sources.now()), {}) if waits else await self._gate(standing, assessments)
         )
         fields = await memory.fields.look(override, standing, namespaces)
-        family = self._family(override, assessments)
+        family, contests = self._family(override, assessments), self._sources.fights.contests(override)
         facts = RolloutFacts(
             override=label_of(override),
             uid=override.metadata.uid,
@@ -121,7 +121,8 @@ class FactsGatherer:
             explicit=family.explicit,
             parent_pods=family.pods,
             fields=fields.differ,
-            contested=frozenset(each.uid for each in self._sources.fights.contests(override)),
+            contested=frozenset(each.uid for each in contests),
+            churned=frozenset(each.uid for each in contests if each.reason == Reason.POD_CHURN),
             begun=self._begun(assessments, memory),
             blocked=blocked,
             nodes=tuple(world.nodes()),

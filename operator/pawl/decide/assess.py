@@ -22,6 +22,7 @@ from pawl.decide.verdicts import STUCK_WORDS, Evidence, Place, prove
 from pawl.decide.wanted import Template, WantedImage, ruling_of, want
 
 _BATCH: Final = frozenset({"Job", "CronJob"})
+_CHURNS: Final = "its owner makes Pods again and again when they are rewritten; set the image at the owner"
 _NOTES: Final = {"Held": Reason.IMAGE_MISSING, "TooLong": Reason.RESULT_TOO_LONG, "Exempt": Reason.POD_CHURN}
 
 
@@ -159,7 +160,7 @@ def _state(row: WorkloadRow | PodRow, pod: PodRow, look: _Look, judge: Judge, as
         if proof.ask is not None:
             asks[proof.ask] = None
     stale = bool(look.drifted) and not look.exempt
-    held = "PodChurn" if look.exempt else _held_by(row, pod, (stale, look.outdated), judge)
+    held = "PodChurn" if look.exempt and look.drifted else _held_by(row, pod, (stale, look.outdated), judge)
     stuck = _stuck(pod, look)
     return PodState(pod, stale, tuple(verdicts), stuck, held, look.outdated)
 
@@ -226,4 +227,5 @@ def _note(place: ImageAt, ruling: Ruling) -> ContainerVerdict:
     known = colon and reason in Reason.__members__.values()
     verdict = Verdict.CONTESTED if ruling.outcome == "Exempt" else Verdict.SKIPPED
     word = Reason(reason) if known else _NOTES[ruling.outcome]
-    return ContainerVerdict("", place.name, verdict, word, text if known else f"{place.image} stays: {ruling.reason}")
+    why = _CHURNS if ruling.outcome == "Exempt" else text if known else ruling.reason
+    return ContainerVerdict("", place.name, verdict, word, why if known else f"{place.image} stays: {why}")

@@ -85,7 +85,7 @@ def _of(state: Assessment, view: View) -> Iterable[Spotted]:
     if state.row.uid in view.facts.blocked:
         yield _spot(state, Verdict.SKIPPED, *view.facts.blocked[state.row.uid])
     yield from (_say(state, note) for note in state.notes)
-    if view.contested(state) and not state.notes:
+    if view.contested(state) and not (state.notes or view.churned(state)):
         reverter = state.row.reverter if isinstance(state.row, WorkloadRow) else ""
         text = f"{reverter or 'somebody else'} keeps undoing what Pawl writes; set the image where that reads it"
         yield _spot(state, Verdict.CONTESTED, Reason.FIELD_REVERTED, text)

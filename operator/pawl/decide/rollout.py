@@ -153,7 +153,8 @@ class RolloutFacts(msgspec.Struct, frozen=True):
     `override` is the key as in tables (`name`, or `namespace/name`). `assessments`: every workload and bare Pod of its
     namespaces, Jobs of CronJobs as Jobs. `parents`: uid of a workload or bare Pod to the workloads above it;
     `explicit`: the workloads of spec.enforcement.parents; `parent_pods`: live Pods of each of both, by uid. `fields`:
-    what differs in custom resources. `contested`: uids (workloads, owners of Pods) that Pawl stepped back from.
+    what differs in custom resources. `contested`: uids (workloads, owners of Pods) that Pawl stepped back from,
+    `churned` those among them whose Pods are not rewritten any more.
     `begun`: uid to when this process first saw the workload with its present hash in the annotation; a crash forgets
     it, which only lengthens a deadline. `blocked`: uid to (reason, message) of workloads that must wait for something
     outside, such as preflight. `sees_nodes`: whether nodes may be listed; if not, that there are none says nothing.
@@ -169,6 +170,7 @@ class RolloutFacts(msgspec.Struct, frozen=True):
     parent_pods: Mapping[str, tuple[PodRow, ...]] = {}
     fields: tuple[RewriteField, ...] = ()
     contested: frozenset[str] = frozenset()
+    churned: frozenset[str] = frozenset()
     begun: Mapping[str, float] = {}
     blocked: Mapping[str, tuple[str, str]] = {}
     nodes: tuple[NodeRow, ...] = ()

@@ -15,6 +15,7 @@ import msgspec
 
 from pawl.api.imageoverride import Plan, Verdict, WorkloadCounts
 from pawl.api.reasons import ConditionType, Reason
+from pawl.decide.objects import PodRow
 from pawl.decide.overridefindings import late, spotted
 from pawl.decide.prepull import PrepullDecision
 from pawl.decide.rollout import Assessment, PodState, RolloutDecision, Said, Stage
@@ -60,6 +61,7 @@ _RIGHT: Final = frozenset({Verdict.VERIFIED})
 def report(view: View, outcome: Outcome) -> RolloutDecision:
     """Tell a decision."""
     worst = {one.pod.uid: _worst(one, view) for state in view.matched for one in state.pods}
+    worst |= {state.row.uid: Verdict.CONTESTED for state in view.matched if _left_alone(state)}
     done = outcome.stage is Stage.DONE
     proved = all(verdict is Verdict.VERIFIED for verdict in worst.values())
     waits = [outcome.wait, _pending(view)]
@@ -74,6 +76,13 @@ def report(view: View, outcome: Outcome) -> RolloutDecision:
         wait=min((one for one in waits if one is not None), default=None),
         invalid=outcome.invalid,
     )
+
+
+def _left_alone(state: Assessment) -> bool:
+    """Whether it is a live bare Pod that runs what it was asked for, since its owner would not have it otherwise."""
+    row = state.row
+    lives = isinstance(row, PodRow) and row.live and not row.mirror
+    return lives and any(note.verdict is Verdict.CONTESTED for note in state.notes)
 
 
 def _worst(one: PodState, view: View) -> Verdict:
@@ -132,7 +141,7 @@ def _conditions(view: View, outcome: Outcome, worst: dict[str, Verdict]) -> Iter
     contested = [state.key for state in view.matched if view.contested(state)]
     if contested:
         text = f"{len(contested)} left to others that undo what Pawl does: {_some(contested)}"
-        churn = any(one.held_by == Reason.POD_CHURN for state in view.matched for one in state.pods)
+        churn = any(view.churned(state) for state in view.matched if view.contested(state))
         yield Said(ConditionType.CONTESTED, "True", Reason.POD_CHURN if churn else Reason.FIELD_REVERTED, text)
     if view.facts.spec.rollout.paused or view.facts.spec.suspend:
         reason, text = _WORDS[Stage.SUSPENDED if view.facts.spec.suspend else Stage.PAUSED]

@@ -48,7 +48,12 @@ class View(msgspec.Struct, frozen=True):
     def contested(self, state: Assessment) -> bool:
         """Whether Pawl stepped back from a workload, or from the owner of a Pod."""
         noted = any(note.verdict == "Contested" for note in state.notes)
-        return noted or _left(state, self.facts) or any(one.held_by == "PodChurn" for one in state.pods)
+        return noted or _among(state, self.facts.contested) or any(one.held_by == "PodChurn" for one in state.pods)
+
+    def churned(self, state: Assessment) -> bool:
+        """Whether it is so because its owner makes rewritten Pods anew; nobody wrote an image back then."""
+        noted = any(note.reason == "PodChurn" for note in state.notes)
+        return noted or _among(state, self.facts.churned) or any(one.held_by == "PodChurn" for one in state.pods)
 
 
 def view_of(facts: RolloutFacts, now: float) -> View:
@@ -67,12 +72,12 @@ def view_of(facts: RolloutFacts, now: float) -> View:
     return View(facts, now, matched, units, members, families, jobs, evictions, failures, deadline(facts))
 
 
-def _left(state: Assessment, facts: RolloutFacts) -> bool:
-    """Whether it, or the owner of a bare Pod, is among what Pawl stepped back from."""
+def _among(state: Assessment, uids: frozenset[str]) -> bool:
+    """Whether it, or the owner of a bare Pod, is among these."""
     row = state.row
-    if row.uid in facts.contested:
+    if row.uid in uids:
         return True
-    return isinstance(row, PodRow) and any(owner.uid in facts.contested for owner in row.owners)
+    return isinstance(row, PodRow) and any(owner.uid in uids for owner in row.owners)
 
 
 def is_job(state: Assessment) -> bool:
@@ -99,7 +104,7 @@ def _evictions(
     """At most one Pod a workload: never more than one of its Pods is away because of Pawl."""
     found = []
     for state in matched:
-        if _left(state, facts) or state.row.uid in facts.blocked:
+        if _among(state, facts.contested) or state.row.uid in facts.blocked:
             continue
         evict = _eviction(state, units.get(state.row.uid), facts)
         if evict is not None:
