@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from pawl.api.errors import BadAnswer, Missing, Outcome, RegistryError
+from pawl.api.errors import BadAnswer, Missing, Outcome, RegistryError, Unreachable
 from pawl.cluster.refusals import one_line
 from pawl.controllers.pullkeys import Puller, PullKeys
 from pawl.controllers.sightings_ask import Manifests, Shown, Way, child_for
@@ -63,12 +63,14 @@ class Explanation:
         knowledge: Explained; Missing if the repository certainly lacks it; Unknown if it could not be asked.
         configs: digests of the configs that it stands for on the platform; none for an index without the platform.
         message: why it is not explained; empty if it is.
+        silent: the host does not answer at all, whoever asks for whatever.
 
     """
 
     knowledge: Knowledge
     configs: frozenset[str] = frozenset()
     message: str = ""
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ class _Question:
 
 
 class Explainer:
-    """Explains digests. One for a term; `manifests` may be shared with `Sightings`. `clock` gives monotonic seconds."""
+    """Explains digests. One for a term; `clock` gives monotonic seconds.
+
+    `manifests` is its own: a host that does not answer takes its places, and preflight needs others.
+    """
 
     def __init__(self, keys: PullKeys, manifests: Manifests, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
@@ -122,7 +127,9 @@ class Explainer:
         failure = failure_of(error, question.way.repository.host)
         knowledge = Knowledge.MISSING if isinstance(error, Missing) else Knowledge.UNKNOWN
         text = "the repository does not have it" if knowledge is Knowledge.MISSING else failure.text
-        explanation = Explanation(knowledge, message=_message(str(question.way.repository), question.digest, text))
+        message = _message(str(question.way.repository), question.digest, text)
+        silent = isinstance(error, Unreachable) and error.status is None
+        explanation = Explanation(knowledge, message=message, silent=silent)
         self._pauses.fail(question.key, explanation, asked, failure.at_least)
         return explanation
 
@@ -144,6 +151,7 @@ class Explainer:
     async def aclose(self) -> None:
         """Stop what runs. Nothing may be asked afterwards."""
         await self._flights.aclose()
+        await self._manifests.aclose()
 
 
 def _message(repository: str, digest: str, text: str) -> str:

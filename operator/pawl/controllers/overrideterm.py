@@ -79,8 +79,9 @@ class OverrideTerm:
         self._saved = SavedJobs(replica.cluster, guard)
         secrets = SecretReader(replica.cluster)
         self._terms = TermsReader(AccessReader(secrets), settings.namespace)
-        keys, manifests = PullKeys(secrets), Manifests(replica.registry, replica.network)
-        self._sightings, self._explainer = Sightings(keys, manifests), Explainer(keys, manifests)
+        keys = PullKeys(secrets)
+        self._sightings = Sightings(keys, Manifests(replica.registry, replica.network))
+        self._explainer = Explainer(keys, Manifests(replica.registry, replica.network))
         self._copies = Copies(SecretCopies(replica.cluster))
         self._debts = Debts(DebtStore(replica.cluster), guard, scopes)
         self._gate = GateKeeper(

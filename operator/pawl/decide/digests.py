@@ -63,8 +63,14 @@ class Ask(msgspec.Struct, frozen=True, order=True):
 Contents = Mapping[tuple[str, str], Content]
 """(namespace, reference) to content; the namespace `""` holds for all. Absent: not seen in its registry."""
 
-Explained = Mapping[tuple[str, str], Explanation]
-"""(repository, digest) to what came of an Ask. Absent: not asked yet."""
+Explained = Mapping[tuple[str, str] | Ask, Explanation]
+"""What came of an Ask. What is known holds for all, by (repository, digest); what is not, for who asked alone: to
+strangers a private repository may be a 404. Absent: not asked yet."""
+
+
+def explanation_of(explained: Explained, ask: Ask) -> Explanation | None:
+    """Look up what came of an Ask."""
+    return explained.get((ask.repository, ask.digest)) or explained.get(ask)
 
 
 def digest_of(image_id: str) -> str:

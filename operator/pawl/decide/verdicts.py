@@ -24,6 +24,7 @@ from pawl.decide.digests import (
     configs,
     content_of,
     digest_of,
+    explanation_of,
     repository_of,
 )
 from pawl.decide.objects import ContainerState, Group, NodeRow, PodRow
@@ -120,7 +121,7 @@ def _by_content(place: Place, pod: PodRow, platform: str, seen: tuple[str, Evide
 
 def _explained(ask: Ask, wanted: frozenset[str], platform: str, explained: Explained) -> Proof | None:
     """Compare configs: another index or manifest of the same config is the same content. None: not in there."""
-    found = explained.get((ask.repository, ask.digest))
+    found = explanation_of(explained, ask)
     if found is None or found.answer is Answer.UNREACHABLE:
         why = "is not explained yet" if found is None else f"cannot be explained: {ask.repository} does not answer"
         return _unknown(f"{ask.digest} {why}", ask)

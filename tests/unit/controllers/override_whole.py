@@ -67,7 +67,7 @@ class Explains:
     async def explain(self, foreign: Foreign) -> Explanation:
         self.asked.append(foreign)
         if self.silent:
-            return Explanation(Knowledge.UNKNOWN, message="nobody answers")
+            return Explanation(Knowledge.UNKNOWN, message="nobody answers", silent=True)
         found = self.configs.get(foreign.digest)
         return Explanation(Knowledge.EXPLAINED, frozenset({found})) if found else Explanation(Knowledge.MISSING)
 

@@ -80,6 +80,7 @@ async def test_only_a_clear_404_is_a_no(desk: Desk, error: RegistryError) -> Non
     desk.shelf.fails[DIGEST] = error
     found = await desk.ask()
     assert (found.knowledge, found.configs) == (Knowledge.UNKNOWN, frozenset())
+    assert found.silent is isinstance(error, errors.Unreachable)
     assert found.message.startswith(f"{HOST}/web@{DIGEST}: ")
 
 
@@ -95,6 +96,11 @@ async def test_a_digest_that_is_not_there_is_missing_and_asked_for_again_after_a
     desk.clock.now += 30
     assert (await desk.ask()).knowledge is Knowledge.EXPLAINED
     assert desk.shelf.asked == {DIGEST: 2}
+
+
+async def test_a_host_that_fails_for_one_repository_is_not_silent(desk: Desk) -> None:
+    desk.shelf.fails[DIGEST] = errors.Unreachable("HTTP 500", status=500)
+    assert not (await desk.ask()).silent
 
 
 async def test_on_demand_there_is_no_pause(desk: Desk) -> None:

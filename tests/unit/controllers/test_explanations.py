@@ -6,7 +6,7 @@ from tests.unit.controllers.override_doubles import digest
 from tests.unit.controllers.override_whole import Explains
 
 from pawl.controllers.explanations import AGAIN, AT_ONCE, Explanations
-from pawl.decide.digests import Answer, Ask, Explanation
+from pawl.decide.digests import Answer, Ask, Explanation, explanation_of
 
 REPOSITORY = "r.corp/rook/ceph"
 CAPACITY = 100
@@ -22,7 +22,9 @@ class Asked:
         return await self.it.answer([Ask(REPOSITORY, digest(name)) for name in names], platforms, None)
 
     def known(self, name: str) -> Explanation:
-        return self.it.explained[1][(REPOSITORY, digest(name))]
+        found = explanation_of(self.it.explained[1], Ask(REPOSITORY, digest(name)))
+        assert found is not None
+        return found
 
 
 async def test_an_answer_is_kept_for_good_and_is_news_once() -> None:
@@ -79,3 +81,32 @@ async def test_what_was_handed_out_does_not_change_afterwards() -> None:
     version, known = asked.it.explained
     await asked.answer("b")
     assert (version, len(known)) == (1, 1)
+
+
+async def test_a_host_that_does_not_answer_is_asked_one_question_and_others_all() -> None:
+    """Without a way out of the cluster an override would stand still for as long as all its questions take."""
+    asked = Asked()
+    asked.explains.silent = True
+    names = [f"d{at}" for at in range(10)]
+    hosts = ("docker.io/library/web", REPOSITORY)
+    asks = [Ask(host, digest(name)) for name in names for host in hosts]
+    assert await asked.it.answer(asks, ("linux/amd64",), None)
+    assert sorted(foreign.repository for foreign in asked.explains.asked) == sorted(hosts)
+    assert {found.answer for found in asked.it.explained[1].values()} == {Answer.UNREACHABLE}
+    asked.time, asked.explains.silent = AGAIN, False
+    assert await asked.it.answer(asks, ("linux/amd64",), None)
+    assert len(asked.explains.asked) == len(hosts) + len(asks)
+
+
+async def test_what_strangers_are_told_to_be_missing_is_asked_again_with_other_keys() -> None:
+    """A private repository may be a 404 to those without keys: their Mismatch is not everybody's."""
+    asked = Asked()
+    stranger, owner = (Ask(REPOSITORY, digest("a"), namespace) for namespace in ("a-stranger", "owner"))
+    await asked.it.answer([stranger], ("linux/amd64",), None)
+    asked.explains.configs[digest("a")] = "sha256:config"
+    assert await asked.it.answer([stranger, owner], ("linux/amd64",), None)
+    assert [foreign.puller.namespace for foreign in asked.explains.asked] == ["a-stranger", "owner"]
+    for ask in (stranger, owner):
+        found = explanation_of(asked.it.explained[1], ask)
+        assert found is not None
+        assert found.answer is Answer.KNOWN
