@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 
 import pytest
 from scripts.image_tools import find_tool
@@ -47,6 +49,20 @@ def without_tls(block: str) -> str:
     return block
 
 
+def in_a_shell(typed: str, cwd: Path, environ: dict[str, str]) -> tuple[int, str, str]:
+    """Run commands: exit code, what they printed, what they complained of. However it ends, none of them goes on."""
+    command = ["bash", "-euo", "pipefail", "-c", typed]
+    with subprocess.Popen(
+        command, cwd=cwd, env=environ, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            said, complained = process.communicate(timeout=900)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, said, complained
+
+
 @dataclass(frozen=True)
 class Shell:
     """A user's shell in a checkout, with the sandbox as its cluster."""
@@ -61,18 +77,9 @@ class Shell:
         """Run a block with the sandbox's registry for the page's; what it printed."""
         path = os.pathsep.join([str(Path(sys.executable).parent), self.nodes.env["PATH"]])
         typed = block.replace(REGISTRY, self.registry).replace("make push", "make --old-file=setup push")
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", typed],
-            cwd=cwd,
-            env=os.environ | self.nodes.env | {"PATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        code, said, complained = in_a_shell(typed, cwd, {**os.environ, **self.nodes.env, "PATH": path})
+        assert code == 0, f"{block}\n{said}{complained}"
+        return said
 
     def images(self) -> str:
         """What README says to look at: the images that the example's Pods run."""
