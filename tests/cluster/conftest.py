@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.cluster.api import Answer, Api, Json
+from tests.cluster.api import Api
+from tests.cluster.at_once import Outcomes, at_once, wanted
+from tests.cluster.grounds import Play, grounds_of
+from tests.cluster.installed import install, wait_for
 
 from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
 
-CRDS = "apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+SERVERS = 3
+
+__all__ = ["install", "wait_for"]
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,18 @@ def installed(api: Api) -> list[str]:
     return [install(api, document) for document in crds()]
 
 
+@pytest.fixture(scope="session")
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
+    """What becomes of every test of this folder that has an API server for itself; they begin with the first one."""
+    plays = wanted(request, "play", Path(__file__).parent)
+    directory = tmp_path_factory.mktemp("alone")
+    with (
+        grounds_of("alone", min(SERVERS, len(plays)), directory, nodes=1, registry=True) as grounds,
+        at_once(plays, grounds.play, grounds.number) as found,
+    ):
+        yield found
+
+
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
     """A fresh namespace; it goes with the test."""
@@ -45,20 +62,3 @@ def namespace(api: Api) -> Iterator[str]:
     assert answer.ok, answer.message
     yield name
     api.delete(f"api/v1/namespaces/{name}")
-
-
-def install(api: Api, document: Json) -> str:
-    """Apply one CRD and wait until its kind is served. Returns its name."""
-    name, spec = str(document["metadata"]["name"]), document["spec"]
-    answer = api.apply(f"{CRDS}/{name}", document)
-    assert answer.ok, answer.message
-    wait_for(lambda: api.get(f"apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"))
-    return name
-
-
-def wait_for(ask: Callable[[], Answer], seconds: float = 30) -> None:
-    """Ask until the answer is good."""
-    end = time.monotonic() + seconds
-    while not (answer := ask()).ok:
-        assert time.monotonic() < end, answer.body
-        time.sleep(0.05)

@@ -21,6 +21,8 @@ import yaml
 from tests.cluster.api import Api, Json
 from tests.cluster.operators import good
 
+from pawl.admission.install import apply_gate
+from pawl.cluster.client import Cluster as Client
 from pawl.cluster.rights import Where, rules
 from pawl.sandbox import Cluster as Sandbox
 
@@ -92,6 +94,12 @@ def granted(
         for plural in ("clusterrolebindings", "clusterroles") if wide else ():
             api.delete(f"{RBAC}/{plural}/{namespace}")
         api.delete(f"api/v1/namespaces/{namespace}")
+
+
+async def gated(sandbox: Sandbox, namespace: str = "pawl-system") -> None:
+    """Install the gate, as an administrator does."""
+    async with await Client.connect(str(sandbox.kubeconfig)) as admin:
+        await apply_gate(admin, namespace, "policy-v1")
 
 
 def _role(api: Api, namespace: str, subject: Json, found: list[Json]) -> None:

@@ -20,7 +20,7 @@ import pytest
 from tests.cluster.api import Api, Json
 from tests.cluster.at_once import Outcomes, at_once, wanted
 from tests.cluster.audit import Asked, auditing
-from tests.cluster.grants import Account, granted
+from tests.cluster.grants import Account, gated, granted
 from tests.cluster.operators import Operator, Shop, good, spec
 from tests.cluster.override_scene import Scene
 from tests.cluster.override_stage import PATIENCE, Stage, stage_of, wait_for
@@ -28,8 +28,6 @@ from tests.cluster.override_stage_specs import enforcement, rule
 from tests.cluster.override_stage_workloads import cron_job, daemon_set, deployment, job, stateful_set
 from tests.support.registry import FakeRegistry
 
-from pawl.admission.install import apply_gate
-from pawl.cluster.client import Cluster as Client
 from pawl.sandbox import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200), pytest.mark.usefixtures("installed")]
@@ -247,33 +245,24 @@ def carry_on(poor: Poor) -> None:
 
 
 @pytest.fixture(scope="module")
-def _gate(cluster: Cluster) -> None:
-    async def made() -> None:
-        async with await Client.connect(str(cluster.kubeconfig)) as admin:
-            await apply_gate(admin, "pawl-system", "policy-v1")
-
-    asyncio.run(made())
-
-
-@pytest.fixture(scope="module")
-def outcomes(
+def cases(
     request: pytest.FixtureRequest,
     api: Api,
     cluster: Cluster,
-    _gate: None,
     installed: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Outcomes[Case]]:
     """Each case has an operator, an account and a namespace of its own, so that several run at the same time."""
     assert installed
+    asyncio.run(gated(cluster))
     place = Place(api, cluster, tmp_path_factory.mktemp("rights"))
     with at_once(wanted(request, "this", request.path), lambda this: asyncio.run(played(this, place))) as found:
         yield found
 
 
 @pytest.mark.parametrize("this", CASES, ids=str)
-def test_a_missing_right_is_named(this: Case, outcomes: Outcomes[Case]) -> None:
-    outcomes.judge(this)
+def test_a_missing_right_is_named(this: Case, cases: Outcomes[Case]) -> None:
+    cases.judge(this)
 
 
 async def played(this: Case, place: Place) -> None:

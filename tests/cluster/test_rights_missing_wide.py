@@ -5,21 +5,25 @@ Neighbours: `test_rights_missing` takes away what a Role grants. Here too: that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 from structlog.testing import capture_logs
-from tests.cluster.api import POLICIES, Api
+from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.audit import Asked, auditing
 from tests.cluster.grants import EVERYWHERE, granted
+from tests.cluster.grounds import Ground, ready_on, scenario
 from tests.cluster.operators import Operator, good
 from tests.cluster.override_scene import Scene
 from tests.cluster.override_stage import Stage, stage_of, wait_for
 from tests.cluster.override_stage_specs import cluster_override, enforcement, rollout, rule
 from tests.cluster.override_stage_workloads import deployment
-from tests.cluster.test_rights_missing import CASES, PAWL, Right, _gate, repeated, sentence
+from tests.cluster.test_rights_missing import CASES, PAWL, Right, repeated, sentence
 
 from pawl.admission.certificates import ensure_bundle
 from pawl.api.errors import Forbidden
@@ -28,8 +32,6 @@ from pawl.cluster.ledgers import LedgerStore, name_for
 from pawl.cluster.rights import RIGHTS, WEBHOOK_SECRET, Where
 from pawl.controllers.ledgersweep import LedgerSweep
 from pawl.sandbox import Cluster
-
-__all__ = ["_gate"]
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200), pytest.mark.usefixtures("installed")]
 
@@ -56,67 +58,85 @@ WIDE: Final[tuple[tuple[tuple[Right, ...], bool], ...]] = (
 """Rights of an install for all namespaces, and whether a condition of the override says so."""
 
 
-@pytest.mark.parametrize(
-    ("gone", "condition"),
-    WIDE,
-    ids=lambda value: f"{value[0][2]}-{value[0][1]}" if value is not True and value else str(value),
-)
-@pytest.mark.usefixtures("_gate")
-def test_a_missing_right_of_the_cluster_is_named(
-    gone: tuple[Right, ...],
-    condition: bool,  # noqa: FBT001
-    api: Api,
-    cluster: Cluster,
-    tmp_path: Path,
-) -> None:
+@dataclass(frozen=True)
+class Poor:
+    """An operator for all namespaces that may not do all of it, and its one override."""
+
+    gone: tuple[Right, ...]
+    stage: Stage
+    pawl: Operator
+    body: Json
+
+    @property
+    def path(self) -> str:
+        return f"{POLICIES}/clusterimageoverrides/{self.body['metadata']['name']}"
+
+    def status(self) -> Json:
+        return dict(self.stage.api.get(self.path).body.get("status", {}))
+
+    def told(self) -> str:
+        return " ".join(each["message"] for each in self.status().get("conditions", []))
+
+    def log(self) -> str:
+        return self.pawl.text[-3000:]
+
+    def carry_on(self) -> None:
+        """Change the table, or let it go, once there is one."""
+        scene = Scene(self.stage, self.pawl)
+        wait_for(lambda: "Verified" in str(self.status()), what="a first table", seen=self.log)
+        wait_for(lambda: scene.pod_images("web") == [scene.target()], what="it to roll", seen=self.told)
+        if self.gone[0][2] == "delete":
+            good(self.stage.api.delete(self.path))
+            return
+        rules = [*self.body["spec"]["rules"], rule("more.example.com", scene.place)]
+        self.stage.apply_cluster({**self.body, "spec": {**self.body["spec"], "rules": rules}})
+
+
+@contextmanager
+def poor_on(ground: Ground, gone: tuple[Right, ...]) -> Iterator[Poor]:
+    api, cluster, directory = ground.api, ground.cluster, ground.directory
     with (
-        stage_of(api, cluster, tmp_path) as stage,
-        granted(cluster, api, tmp_path, without=set(gone)) as account,
+        stage_of(api, cluster, directory) as stage,
+        granted(cluster, api, directory, without=set(gone)) as account,
         auditing(account.kubeconfig) as audit,
     ):
         audit.before = lambda asked: nudge(stage, asked, ("get" in gone[0]))
-        scene, name = Scene(stage, None), f"wide-{stage.namespace}"  # type: ignore[arg-type]
-        scene.push()
-        stage.apply(deployment("web", scene.source()))
-        stage.wait(stage.pods, "Pods")
-        body = cluster_override(
-            rule("quay.example.com", scene.place),
-            name=name,
-            restoreTimeout="1h",
-            enforcement=enforcement(),
-            rollout=rollout(),
-        )
-        stage.apply_cluster(body)
+        body = prepared(stage)
         flags = ("--no-manage-gate", "--plain-http-hosts", stage.registry)
-        pawl = Operator(account.through(audit.url), tmp_path / "pawl.log", account.namespace, *flags)
-        path = f"{POLICIES}/clusterimageoverrides/{name}"
-
-        def told() -> str:
-            found = api.get(path).body.get("status", {}).get("conditions", [])
-            return " ".join(each["message"] for each in found)
-
+        pawl = Operator(account.through(audit.url), directory / "pawl.log", account.namespace, *flags)
+        made = Poor(gone, stage, pawl, body)
         try:
-            if gone[0][2] in ("update", "delete"):
-                wait_for(
-                    lambda: "Verified" in str(api.get(path).body.get("status")),
-                    what="a first table",
-                    seen=lambda: pawl.text[-2000:],
-                )
-                wait_for(lambda: scene.pod_images("web") == [scene.target()], what="it to roll", seen=told)
-                body["spec"]["rules"].append(rule("more.example.com", scene.place))
-                stage.apply_cluster(body) if gone[0][2] == "update" else api.delete(path)
-            wait_for(
-                lambda: all(sentence(one) in pawl.text for one in gone), 40, "the log", seen=lambda: pawl.text[-3000:]
-            )
-            if condition:
-                wait_for(lambda: any(sentence(one) in told() for one in gone), 40, "the condition", seen=told)
-            assert pawl.process.poll() is None
-            assert repeated(pawl) == {}
+            yield made
         finally:
             pawl.kill()
-            api.merge(path, {"metadata": {"finalizers": []}})
-            api.delete(path)
+            api.merge(made.path, {"metadata": {"finalizers": []}})
+            api.delete(made.path)
             api.delete(f"{POLICIES}/clusterimagerules/pawl")
+
+
+def prepared(stage: Stage) -> Json:
+    """Make a Deployment and an override of the cluster for it."""
+    scene = Scene(stage, None)  # type: ignore[arg-type]
+    scene.push()
+    stage.apply(deployment("web", scene.source()))
+    stage.wait(stage.pods, "Pods")
+    fields = {"restoreTimeout": "1h", "enforcement": enforcement(), "rollout": rollout()}
+    body = cluster_override(rule("quay.example.com", scene.place), name=f"wide-{stage.namespace}", **fields)
+    stage.apply_cluster(body)
+    return body
+
+
+@scenario(ready_on)(*WIDE, ids=lambda case: f"{case[0][0][2]}-{case[0][0][1]}-{case[1]}")
+def test_a_missing_right_of_the_cluster_is_named(ground: Ground, case: tuple[tuple[Right, ...], bool]) -> None:
+    gone, condition = case
+    with poor_on(ground, gone) as poor:
+        if gone[0][2] in ("update", "delete"):
+            poor.carry_on()
+        wait_for(lambda: all(sentence(one) in poor.pawl.text for one in gone), what="the log", seen=poor.log)
+        if condition:
+            wait_for(lambda: any(sentence(one) in poor.told() for one in gone), what="the condition", seen=poor.told)
+        assert poor.pawl.process.poll() is None
+        assert repeated(poor.pawl) == {}
 
 
 def nudge(stage: Stage, asked: Asked, on: bool) -> None:  # noqa: FBT001

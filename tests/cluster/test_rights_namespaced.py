@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-from tests.cluster.api import Api
 from tests.cluster.audit import Audit, auditing
 from tests.cluster.grants import Account, granted
+from tests.cluster.grounds import Ground, ready_on, scenario
 from tests.cluster.operators import Operator, Shop, good, operator_of, selected, spec
 from tests.cluster.override_scene import Scene
 from tests.cluster.override_stage import Stage, stage_of, wait_for
@@ -21,11 +21,7 @@ from tests.cluster.override_stage_specs import cluster_override, rollout, rule
 from tests.cluster.override_stage_workloads import deployment
 from tests.support.registry import FakeRegistry
 
-from pawl.admission.install import apply_gate
-from pawl.cluster.client import Cluster as Client
-from pawl.sandbox import Cluster
-
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240), pytest.mark.usefixtures("installed")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
 TOLERATED = {
     ("", "nodes", "list"),
@@ -51,21 +47,25 @@ class Install:
         return Scene(self.stage, self.pawl)
 
 
-@pytest.fixture
-async def install(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Install]:  # type: ignore[misc]
-    async with await Client.connect(str(cluster.kubeconfig)) as admin:
-        await apply_gate(admin, "pawl-system", "policy-v1")
+@contextmanager
+def install_on(ground: Ground) -> Iterator[Install]:
+    api, cluster, directory = ground.api, ground.cluster, ground.directory
     with (
-        stage_of(api, cluster, tmp_path, tier="gold") as stage,
-        stage_of(api, cluster, tmp_path) as other,
-        granted(cluster, api, tmp_path, watched=[stage.namespace]) as account,
+        ready_on(ground),
+        stage_of(api, cluster, directory, tier="gold") as stage,
+        stage_of(api, cluster, directory) as other,
+        granted(cluster, api, directory, watched=[stage.namespace]) as account,
         auditing(account.kubeconfig) as audit,
     ):
         flags = ("--no-manage-gate", "--plain-http-hosts", stage.registry, "--watch-namespaces", stage.namespace)
-        with operator_of(account.through(audit.url), tmp_path, *flags, namespace=account.namespace) as pawl:
+        with operator_of(account.through(audit.url), directory, *flags, namespace=account.namespace) as pawl:
             yield Install(stage, other, account, audit, pawl)
 
 
+on_install = scenario(install_on)
+
+
+@on_install()
 async def test_a_policy_selects_and_an_override_rolls_with_roles_alone(install: Install) -> None:
     stage, scene = install.stage, install.scene
     scene.push()
@@ -114,6 +114,7 @@ def nothing_else(install: Install) -> None:
     assert {what: times for what, times in said.items() if times > 1} == {}
 
 
+@on_install()
 def test_cluster_wide_overrides_are_not_looked_at(install: Install) -> None:
     stage, scene = install.stage, install.scene
     scene.push()
@@ -130,6 +131,7 @@ def test_cluster_wide_overrides_are_not_looked_at(install: Install) -> None:
         stage.api.delete(f"apis/pawl.dev/v1alpha1/clusterimageoverrides/{name}")
 
 
+@on_install()
 def test_status_shows_what_its_user_may_see(install: Install) -> None:
     scene = install.scene
     scene.push()
@@ -145,6 +147,7 @@ def test_status_shows_what_its_user_may_see(install: Install) -> None:
     assert "Traceback" not in done.stderr
 
 
+@on_install()
 def test_labels_of_the_namespace_are_followed(install: Install) -> None:
     """They are read by name: a namespace that is to be left alone is, at the next reading."""
     scene = install.scene

@@ -8,6 +8,7 @@ requests. Neighbours: `test_rights_missing` takes rights away. Not here: whether
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.audit import Audit, Nudge, auditing
 from tests.cluster.grants import EVERYWHERE, Account, granted
+from tests.cluster.grounds import Ground, ready_on, scenario
 from tests.cluster.operators import Operator, Shop, good, operator_of, selected, spec
 from tests.cluster.override_scene import Scene
 from tests.cluster.override_stage import Stage, stage_of, wait_for
@@ -61,21 +63,21 @@ class Whole:
         self.nudge.due[f"{resource}/status", name] = f"{POLICIES}{place}/{resource}/{name}"
 
 
-@pytest.fixture
-async def whole(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Whole]:  # type: ignore[misc]
+@contextmanager
+def whole_on(ground: Ground) -> Iterator[Whole]:
+    api, cluster, directory = ground.api, ground.cluster, ground.directory
     with (
-        granted(cluster, api, tmp_path) as account,
-        stage_of(api, cluster, tmp_path) as stage,
-        stage_of(api, cluster, tmp_path) as vault,
+        ready_on(ground),
+        granted(cluster, api, directory) as account,
+        stage_of(api, cluster, directory) as stage,
+        stage_of(api, cluster, directory) as vault,
         auditing(account.kubeconfig) as audit,
     ):
-        async with await Client.connect(str(cluster.kubeconfig)) as admin:
-            await apply_gate(admin, account.namespace, "policy-v1")
         orphan(stage)
         nudge = Nudge(api)
         audit.before = nudge
         flags = ("--no-manage-gate", "--plain-http-hosts", stage.registry)
-        with operator_of(account.through(audit.url), tmp_path, *flags, namespace=account.namespace) as pawl:
+        with operator_of(account.through(audit.url), directory, *flags, namespace=account.namespace) as pawl:
             yield Whole(stage, vault, account, audit, nudge, pawl)
 
 
@@ -86,6 +88,7 @@ def orphan(stage: Stage) -> None:
     stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ledger": "{}"}})
 
 
+@scenario(whole_on)()
 async def test_what_is_asked_for_is_what_is_granted(whole: Whole) -> None:
     await policies(whole)
     body = wide(whole)
@@ -191,10 +194,8 @@ def wide_ends(whole: Whole, body: Json) -> None:
     api, path = whole.stage.api, of_cluster(body)
     body["spec"]["rules"].append(rule("more.example.com", whole.scene.place))
     whole.stage.apply_cluster(body)
-    wait_for(
-        lambda: "more.example.com" in str(api.get(f"{POLICIES}/clusterimagerules/pawl").body),
-        what="the table to follow",
-    )
+    table = f"{POLICIES}/clusterimagerules/pawl"
+    wait_for(lambda: "more.example.com" in str(api.get(table).body), what="the table to follow")
     good(api.delete(path))
     wait_for(lambda: not api.get(path).ok, what="the override to go", seen=lambda: told(whole))
     assert whole.stage.find("secrets", "copied")
@@ -240,9 +241,8 @@ async def test_the_webhook_needs_what_is_granted_for_it(api: Api, cluster: Clust
                 path = f"api/v1/namespaces/{account.namespace}/secrets/{WEBHOOK_SECRET}"
                 good(api.merge(path, {"data": {"tls.crt": "bm9uZQ=="}}))
                 assert await ensure_bundle(client, account.namespace, ["127.0.0.1"], now) != bundle
-                gate = ClusterGate(
-                    client, account.namespace, lambda: Endpoint("https://127.0.0.1:9", bundle.authorities)
-                )
+                there = Endpoint("https://127.0.0.1:9", bundle.authorities)
+                gate = ClusterGate(client, account.namespace, lambda: there)
                 without_policies(api)
                 assert (await gate.keep(manage=False)).kind == "Webhook"
             assert [str(one) for one in audit.refused] == []
