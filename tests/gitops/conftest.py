@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from tests.cluster.api import Api
+from tests.cluster.at_once import Outcomes, at_once, wanted
 from tests.cluster.conftest import install
+from tests.cluster.grounds import Play
+from tests.cluster.override_scene import keeper_of
+from tests.gitops.places import Place
 
 from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
@@ -43,3 +48,21 @@ def namespace(api: Api) -> Iterator[str]:
     assert answer.ok, answer.message
     yield name
     api.delete(f"api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def outcomes(
+    request: pytest.FixtureRequest,
+    api: Api,
+    cluster: Cluster,
+    installed: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Outcomes[Play]]:
+    """What becomes of every scene of this folder that will be played, under one operator."""
+    assert installed
+    directory = tmp_path_factory.mktemp("gitops")
+    plays = wanted(request, "play", Path(__file__).parent)
+    with keeper_of(cluster, directory) as pawl:
+        place = Place(api, cluster, pawl, directory)
+        with at_once(plays, lambda play: play.on(place)) as found:
+            yield found

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from tests.cluster.api import Api, Json
-from tests.cluster.operators import Operator, Shop, good, selected
-from tests.cluster.override_scene import keeper_of, scene_of
+from tests.cluster.operators import good, selected
 from tests.gitops import override_scenes, policy_scenes
 from tests.gitops.argolua import act, discover
+from tests.gitops.places import Place, on_place
 from tests.support.registry import FakeRegistry
 
-from pawl.sandbox import Cluster
-
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(200)]
-
-
-@pytest.fixture(scope="module")
-def pawl(cluster: Cluster, installed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
-    assert installed
-    with keeper_of(cluster, tmp_path_factory.mktemp("pawl")) as running:
-        yield running
 
 
 def take(api: Api, path: str, name: str) -> Json:
@@ -34,53 +22,51 @@ def take(api: Api, path: str, name: str) -> Json:
     return good(api.merge(path, change)).body
 
 
-@pytest.mark.parametrize(
-    ("play", "name", "tag"),
-    [
-        ("imagepolicy-selected", "rollback", "v1.0.0"),
-        ("imagepolicy-pending", "approve", "v1.1.0"),
-        ("imagepolicy-awaits-approval", "approve", "v1.0.0"),
-    ],
+@on_place(
+    ("imagepolicy-selected", "rollback", "v1.0.0"),
+    ("imagepolicy-pending", "approve", "v1.1.0"),
+    ("imagepolicy-awaits-approval", "approve", "v1.0.0"),
+    ids="-".join,
 )
-async def test_an_action_on_a_policy(api: Api, namespace: str, pawl: Operator, play: str, name: str, tag: str) -> None:
+async def test_an_action_on_a_policy(place: Place, case: tuple[str, str, str]) -> None:
+    state, name, tag = case
     async with FakeRegistry() as registry:
-        shop = Shop(api, namespace, pawl)
-        await policy_scenes.PLAYS[play](policy_scenes.Counter(shop, registry))
-        take(api, shop.path(), name)
-        await shop.tag(tag)
-        assert discover(shop.read())[name]["disabled"]
+        await policy_scenes.PLAYS[state](policy_scenes.Counter(place.shop, registry))
+        take(place.api, place.shop.path(), name)
+        await place.shop.tag(tag)
+        assert discover(place.shop.read())[name]["disabled"]
 
 
-async def test_a_changed_ordering_is_accepted(api: Api, namespace: str, pawl: Operator) -> None:
+@on_place()
+async def test_a_changed_ordering_is_accepted(place: Place) -> None:
     async with FakeRegistry() as registry:
-        shop = Shop(api, namespace, pawl)
-        await policy_scenes.PLAYS["imagepolicy-ordering-changed"](policy_scenes.Counter(shop, registry))
-        take(api, shop.path(), "accept-ordering")
-        await shop.until(lambda policy: selected(policy)["cause"] == "OrderingAccepted")
+        await policy_scenes.PLAYS["imagepolicy-ordering-changed"](policy_scenes.Counter(place.shop, registry))
+        take(place.api, place.shop.path(), "accept-ordering")
+        await place.shop.until(lambda policy: selected(policy)["cause"] == "OrderingAccepted")
 
 
-async def test_reconcile_finds_what_was_pushed(api: Api, namespace: str, pawl: Operator) -> None:
+@on_place()
+async def test_reconcile_finds_what_was_pushed(place: Place) -> None:
     async with FakeRegistry() as registry:
-        shop = Shop(api, namespace, pawl)
-        counter = policy_scenes.Counter(shop, registry)
+        counter = policy_scenes.Counter(place.shop, registry)
         await counter.selects("v1.0.0", interval="1h")
         counter.push("v1.1.0")
-        take(api, shop.path(), "reconcile")
-        await shop.tag("v1.1.0")
+        take(place.api, place.shop.path(), "reconcile")
+        await place.shop.tag("v1.1.0")
 
 
-@pytest.mark.parametrize("kind", ["imageoverride", "clusterimageoverride"])
-def test_a_plan_is_approved(api: Api, cluster: Cluster, tmp_path: Path, pawl: Operator, kind: str) -> None:
-    with scene_of(api, cluster, tmp_path, pawl) as scene:
+@on_place("imageoverride", "clusterimageoverride")
+def test_a_plan_is_approved(place: Place, kind: str) -> None:
+    with place.scene() as scene:
         wish = override_scenes.Wish(scene, kind)
         try:
             override_scenes.PLAYS["awaits-approval"](wish)
-            take(api, wish.path, "approve-plan")
+            take(place.api, wish.path, "approve-plan")
             wish.until("Ready", "True/Verified")
             assert scene.pod_images("web") == [scene.target()]
-            take(api, wish.path, "suspend")
+            take(place.api, wish.path, "suspend")
             wish.until("Ready", "False/Suspended")
-            take(api, wish.path, "resume")
+            take(place.api, wish.path, "resume")
             wish.until("Ready", "True/Verified")
         finally:
             wish.delete()

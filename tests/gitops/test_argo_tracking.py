@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import yaml
-from tests.cluster.api import Api, Json
-from tests.cluster.override_scene import keeper_of, scene_of
+from tests.cluster.api import Json
 from tests.cluster.override_stage_specs import enforcement
 from tests.cluster.override_stage_workloads import deployment
 from tests.gitops.argolua import ROOT, run
+from tests.gitops.places import Place, on_place
 from tests.unit.test_docs import FENCE
-
-from pawl.sandbox import Cluster
 
 MARKS = {"app.kubernetes.io/instance": "shop", "argocd.argoproj.io/instance": "shop"}
 TRACKING = {"argocd.argoproj.io/tracking-id": "shop:pawl.dev/ImageOverride:shop/private"}
@@ -23,12 +20,10 @@ SECRET_TYPE = "kubernetes.io/dockerconfigjson"
 
 @pytest.mark.cluster
 @pytest.mark.timeout(200)
-def test_what_pawl_makes_carries_no_mark_of_its_override(
-    api: Api, cluster: Cluster, installed: list[str], tmp_path: Path
-) -> None:
+@on_place()
+def test_what_pawl_makes_carries_no_mark_of_its_override(place: Place) -> None:
     """Argo CD marks the override by label or annotation; the table and the copied Secret must not look tracked."""
-    assert installed
-    with keeper_of(cluster, tmp_path) as pawl, scene_of(api, cluster, tmp_path, pawl) as scene:
+    with place.scene() as scene:
         scene.push()
         scene.start(deployment("web", scene.source()))
         scene.stage.apply(secret(scene.stage.namespace))
