@@ -1,48 +1,34 @@
-"""A real API server for the releases of this folder, with simulated nodes that run their Pods."""
+"""Real API servers for the releases of this folder, with simulated nodes that run their Pods.
+
+A release has names of the whole cluster, so each has a server to itself. They go on while charts are rendered.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from uuid import uuid4
+from pathlib import Path
 
 import pytest
-from tests.chart.releases import Machine
-from tests.cluster.api import Api
+from tests.cluster.at_once import Outcomes, at_once, wanted
+from tests.cluster.grounds import Play, grounds_of
 
-from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
+SERVERS = 2
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    """The cluster that the environment asks for, the embedded sandbox by default."""
-    with cluster_for_tests(SandboxOptions(name=f"chart-{os.getpid()}", nodes=2)) as found:
+def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
+    """What becomes of every release of this folder that is asked for."""
+    plays = wanted(request, "play", Path(__file__).parent)
+    number = min(SERVERS, len(plays))
+    with (
+        grounds_of("chart", number, tmp_path_factory.mktemp("chart"), nodes=2) as grounds,
+        at_once(plays, grounds.play, grounds.number) as found,
+    ):
         yield found
 
 
-@pytest.fixture(scope="session")
-def api(cluster: Cluster) -> Iterator[Api]:
-    """A bare client with the rights of the administrator."""
-    client = Api(cluster.kubeconfig)
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def machine(cluster: Cluster) -> Iterator[Machine]:
-    """The administrator's helm and kubectl. CRDs that a release kept go with the test."""
-    found = Machine(cluster.kubeconfig, cluster.env.get("KUBECTL", "kubectl"))
-    yield found
-    names = [each["metadata"]["name"] for each in found.get("crd") or () if each["spec"]["group"] == "pawl.dev"]
-    if names:
-        found.kubectl("delete", "crd", "--ignore-not-found", *names)
-
-
-@pytest.fixture
-def namespace(machine: Machine) -> Iterator[str]:
-    """A fresh namespace that takes restricted Pods only; it goes with the test."""
-    name = f"pawl-{uuid4().hex[:8]}"
-    machine.kubectl("create", "namespace", name)
-    machine.kubectl("label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
-    yield name
-    machine.kubectl("delete", "namespace", name, "--wait=false")
+@pytest.fixture(scope="session", autouse=True)
+def _begun(request: pytest.FixtureRequest) -> None:
+    """Begin with the first test of the folder, whichever that is."""
+    if wanted(request, "play", Path(__file__).parent):
+        request.getfixturevalue("outcomes")

@@ -9,13 +9,17 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import yaml
 from tests.chart.rendering import CHART, MINIMUM, Json, merged, run_helm
+from tests.cluster.api import Api
+from tests.cluster.grounds import Ground, scenario
 
 WAIT = 90.0
 """Seconds for Pods and deletions on a busy machine."""
@@ -95,6 +99,48 @@ class Release:
         selector = f"app.kubernetes.io/instance={self.name},app.kubernetes.io/component=operator"
         found: list[Json] = self.machine.get("pods", "-n", self.namespace, "-l", selector)
         return found
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a test installs: an API server of its own, its administrator, and one release that is not installed yet."""
+
+    ground: Ground
+    machine: Machine
+    release: Release
+
+    @property
+    def api(self) -> Api:
+        return self.ground.api
+
+
+@contextmanager
+def machine_on(ground: Ground) -> Iterator[Machine]:
+    """The administrator's helm and kubectl. CRDs that a release kept go with the test."""
+    found = Machine(ground.cluster.kubeconfig, ground.cluster.env.get("KUBECTL", "kubectl"))
+    yield found
+    names = [each["metadata"]["name"] for each in found.get("crd") or () if each["spec"]["group"] == "pawl.dev"]
+    if names:
+        found.kubectl("delete", "crd", "--ignore-not-found", *names)
+
+
+@contextmanager
+def site_on(ground: Ground) -> Iterator[Site]:
+    """A fresh namespace that takes restricted Pods only; it goes with the test, and the release before it."""
+    name = f"pawl-{uuid4().hex[:8]}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    with machine_on(ground) as machine:
+        made = ground.api.post("api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
+        assert made.ok, made.message
+        release = Release(machine, name)
+        try:
+            yield Site(ground, machine, release)
+        finally:
+            release.uninstall()
+            ground.api.delete(f"api/v1/namespaces/{name}")
+
+
+on_site = scenario(site_on)
 
 
 def wait_until(ask: Callable[[], object], seconds: float = WAIT) -> None:

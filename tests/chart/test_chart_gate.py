@@ -20,7 +20,7 @@ def policies(given: Json | None = None, namespace: str = "pawl-system", api: str
 
 
 def printed(*arguments: str) -> list[Json]:
-    return list(yaml.safe_load_all(CliRunner().invoke(gate, list(arguments)).output))
+    return list(yaml.load_all(CliRunner().invoke(gate, list(arguments)).output, yaml.CSafeLoader))
 
 
 def unlabelled(documents: list[Json]) -> list[Json]:

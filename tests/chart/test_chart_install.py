@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.chart.releases import Json, Machine, Release, wait_until
+from tests.chart.releases import Json, Machine, Release, Site, on_site, wait_until
 from tests.chart.rendering import RefusedError, of_kind, render
-from tests.cluster.api import Api
 from tests.cluster.identities import kubeconfig_of
 
 from pawl.admission.webhookconfig import Endpoint, webhook_manifest
-from pawl.sandbox import Cluster
 
 pytestmark = pytest.mark.cluster
 
@@ -26,14 +24,6 @@ POLICY: Json = {
 }
 
 
-@pytest.fixture
-def release(machine: Machine, namespace: str) -> Iterator[Release]:
-    """A release that is not installed yet; it goes with the test."""
-    found = Release(machine, namespace)
-    yield found
-    found.uninstall()
-
-
 def versions(release: Release) -> dict[str, str]:
     """What the API server counts for each object: its version, or its generation where a status has its own writers."""
     found = {}
@@ -44,7 +34,9 @@ def versions(release: Release) -> dict[str, str]:
     return found
 
 
-def test_everything_is_taken_and_the_pods_are_restricted(release: Release) -> None:
+@on_site()
+def test_everything_is_taken_and_the_pods_are_restricted(site: Site) -> None:
+    release = site.release
     release.given = {"imagePullSecrets": ["one"], "metrics": {"dashboard": {"enabled": True}}}
     notes = release.install()
     assert "Pawl 0.1.0 runs in" in notes
@@ -56,7 +48,9 @@ def test_everything_is_taken_and_the_pods_are_restricted(release: Release) -> No
     assert set(release.live(release.manifest())) == wanted
 
 
-def test_the_test_pod_is_taken_too(api: Api, release: Release) -> None:
+@on_site()
+def test_the_test_pod_is_taken_too(site: Site) -> None:
+    api, release = site.api, site.release
     (pod,) = of_kind(render(release.given, release.namespace), "Pod")
     wait_until(lambda: release.machine.get("serviceaccount", "default", "-n", release.namespace))
     answer = api.post(f"api/v1/namespaces/{release.namespace}/pods?dryRun=All", pod)
@@ -65,7 +59,9 @@ def test_the_test_pod_is_taken_too(api: Api, release: Release) -> None:
     assert "restricted" in api.post(f"api/v1/namespaces/{release.namespace}/pods?dryRun=All", pod).message
 
 
-def test_an_upgrade_with_the_same_values_writes_nothing(release: Release) -> None:
+@on_site()
+def test_an_upgrade_with_the_same_values_writes_nothing(site: Site) -> None:
+    release = site.release
     release.install()
     before = versions(release)
     assert len(before) > 20
@@ -76,7 +72,9 @@ def test_an_upgrade_with_the_same_values_writes_nothing(release: Release) -> Non
     assert changed == {"Deployment/pawl"}
 
 
-def test_what_the_operator_wrote_survives_upgrades_and_rollbacks(api: Api, release: Release) -> None:
+@on_site()
+def test_what_the_operator_wrote_survives_upgrades_and_rollbacks(site: Site) -> None:
+    api, release = site.api, site.release
     release.install()
     assert "webhooks" not in api.get(WEBHOOKS).body
     filled = webhook_manifest(release.namespace, Endpoint("pawl-webhook", b"an authority"))
@@ -96,9 +94,9 @@ def test_what_the_operator_wrote_survives_upgrades_and_rollbacks(api: Api, relea
     assert answer.body["webhooks"] == written
 
 
-def test_uninstalling_leaves_the_crds_and_nothing_else_and_another_release_takes_them_over(
-    api: Api, machine: Machine, release: Release
-) -> None:
+@on_site()
+def test_uninstalling_leaves_the_crds_and_nothing_else_and_another_release_takes_them_over(site: Site) -> None:
+    api, machine, release = site.api, site.machine, site.release
     release.install()
     policies = "apis/pawl.dev/v1alpha1/namespaces/default/imagepolicies"
     made = api.post(policies, POLICY)
@@ -120,14 +118,18 @@ def test_uninstalling_leaves_the_crds_and_nothing_else_and_another_release_takes
         assert api.delete(f"{policies}/web").ok
 
 
-def test_crds_that_are_not_kept_go(release: Release, machine: Machine) -> None:
+@on_site()
+def test_crds_that_are_not_kept_go(site: Site) -> None:
+    release, machine = site.release, site.machine
     release.given = {"crds": {"keep": False}}
     assert "WARNING: crds.keep is false" in release.install()
     release.uninstall()
     wait_until(lambda: not [each for each in machine.get("crd") or () if each["spec"]["group"] == "pawl.dev"])
 
 
-def test_a_second_install_in_the_cluster_is_refused_before_it_can_fight(machine: Machine, release: Release) -> None:
+@on_site()
+def test_a_second_install_in_the_cluster_is_refused_before_it_can_fight(site: Site) -> None:
+    machine, release = site.machine, site.release
     release.install()
     machine.kubectl("create", "namespace", f"{release.namespace}-2")
     second = Release(machine, f"{release.namespace}-2", given={"crds": {"enabled": False}})
@@ -139,11 +141,11 @@ def test_a_second_install_in_the_cluster_is_refused_before_it_can_fight(machine:
         machine.kubectl("delete", "namespace", second.namespace, "--wait=false")
 
 
-async def test_a_namespaced_install_needs_no_right_over_the_cluster(
-    cluster: Cluster, machine: Machine, release: Release, tmp_path: Path
-) -> None:
+@on_site()
+def test_a_namespaced_install_needs_no_right_over_the_cluster(site: Site) -> None:
+    cluster, machine, release, tmp_path = site.ground.cluster, site.machine, site.release, site.ground.directory
     everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
-    path = await kubeconfig_of(cluster, release.namespace, "team", tmp_path, [everything])
+    path = asyncio.run(kubeconfig_of(cluster, release.namespace, "team", tmp_path, [everything]))
     machine.kubectl("create", "namespace", f"{release.namespace}-apps")
     try:
         grant = ("--clusterrole=cluster-admin", f"--serviceaccount={release.namespace}:team")
@@ -161,7 +163,9 @@ async def test_a_namespaced_install_needs_no_right_over_the_cluster(
         machine.kubectl("delete", "namespace", f"{release.namespace}-apps", "--wait=false")
 
 
-def test_bad_values_and_unknown_keys_fail_before_anything_is_made(machine: Machine, release: Release) -> None:
+@on_site()
+def test_bad_values_and_unknown_keys_fail_before_anything_is_made(site: Site) -> None:
+    machine, release = site.machine, site.release
     for given, words in (
         ({"replicaCount": 2}, "replicaCount is not allowed"),
         ({"image": {"registry": ""}}, "say where"),
@@ -173,7 +177,9 @@ def test_bad_values_and_unknown_keys_fail_before_anything_is_made(machine: Machi
     assert machine.helm("list", "--namespace", release.namespace, "--all", "--short") == ""
 
 
-def test_notes_warn_of_what_is_missing(release: Release) -> None:
+@on_site()
+def test_notes_warn_of_what_is_missing(site: Site) -> None:
+    release = site.release
     release.given = {"replicas": 1, "gate": {"enabled": False}, "rbac": {"create": False}, "crds": {"enabled": False}}
     notes = release.install("--dry-run=server")
     for words in ("gate.enabled is false", "with one replica", "rbac.create is false", "crds.enabled is false"):

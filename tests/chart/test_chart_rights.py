@@ -8,21 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.chart.releases import Json, Machine, Release, wait_until
+from tests.chart.releases import Json, Machine, Release, Site, on_site, wait_until
 from tests.cluster.operators import Operator
 
 from pawl.cli.generate import ROOT
 from pawl.cli.main import invoke
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def release(machine: Machine, namespace: str) -> Iterator[Release]:
-    """A release that is not installed yet; it goes with the test."""
-    found = Release(machine, namespace)
-    yield found
-    found.uninstall()
 
 
 @contextmanager
@@ -66,9 +58,9 @@ def image_of_a_new_pod(machine: Machine, namespace: str) -> str:
     return machine.kubectl("-n", namespace, "run", "x", *flags)
 
 
-def test_an_override_is_carried_out_with_the_rights_of_the_release(
-    machine: Machine, release: Release, tmp_path: Path
-) -> None:
+@on_site()
+def test_an_override_is_carried_out_with_the_rights_of_the_release(site: Site) -> None:
+    machine, release, tmp_path = site.machine, site.release, site.ground.directory
     apps = f"{release.namespace}-apps"
     release.install()
     machine.kubectl("create", "namespace", apps)
@@ -87,7 +79,9 @@ def test_an_override_is_carried_out_with_the_rights_of_the_release(
         machine.kubectl("delete", "namespace", apps, "--wait=false")
 
 
-def test_a_namespaced_release_works_in_its_namespaces(machine: Machine, release: Release, tmp_path: Path) -> None:
+@on_site()
+def test_a_namespaced_release_works_in_its_namespaces(site: Site) -> None:
+    machine, release, tmp_path = site.machine, site.release, site.ground.directory
     apps = f"{release.namespace}-apps"
     for place in ("crds", "gate"):
         machine.kubectl("apply", "-k", str(ROOT / "deploy" / place))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.chart.releases import Json, Machine
+from tests.chart.releases import Json, Machine, machine_on
+from tests.cluster.grounds import Ground, scenario
 
 from pawl import __version__
 from pawl.cli.generate import ROOT
@@ -18,14 +21,28 @@ pytestmark = pytest.mark.cluster
 IMAGE = "registry.corp:5000/team/pawl"
 
 
-@pytest.fixture
-def overlay(tmp_path: Path, machine: Machine) -> Iterator[Path]:
-    """A kustomization beside a copy of deploy/; what it applied goes with the test."""
-    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    found = tmp_path / "mine"
-    found.mkdir()
-    yield found
-    machine.kubectl("delete", "-k", str(found), "--ignore-not-found")
+@dataclass(frozen=True)
+class Mine:
+    """A kustomization beside a copy of deploy/, and who applies it."""
+
+    machine: Machine
+    overlay: Path
+
+
+@contextmanager
+def mine_on(ground: Ground) -> Iterator[Mine]:
+    """What it applied goes with the test."""
+    shutil.copytree(ROOT / "deploy", ground.directory / "deploy")
+    overlay = ground.directory / "mine"
+    overlay.mkdir()
+    with machine_on(ground) as machine:
+        try:
+            yield Mine(machine, overlay)
+        finally:
+            machine.kubectl("delete", "-k", str(overlay), "--ignore-not-found")
+
+
+on_mine = scenario(mine_on)
 
 
 def kustomization(overlay: Path, *resources: str, **more: object) -> None:
@@ -41,8 +58,9 @@ def pods(machine: Machine) -> list[Json]:
     return found
 
 
-@pytest.mark.parametrize("flags", [(), ("--server-side",)], ids=["client-side", "server-side"])
-def test_all_is_applied_and_the_image_is_the_users(machine: Machine, overlay: Path, flags: tuple[str, ...]) -> None:
+@on_mine((), ("--server-side",), ids=lambda flags: "server-side" if flags else "client-side")
+def test_all_is_applied_and_the_image_is_the_users(mine: Mine, flags: tuple[str, ...]) -> None:
+    machine, overlay = mine.machine, mine.overlay
     kustomization(overlay, "../deploy")
     first = machine.kubectl("apply", *flags, "-k", str(overlay))
     assert "mutatingadmissionpolicy.admissionregistration.k8s.io/pawl-namespace" in first
@@ -54,7 +72,9 @@ def test_all_is_applied_and_the_image_is_the_users(machine: Machine, overlay: Pa
         assert changed in ([], ["poddisruptionbudget.policy/pawl configured"])
 
 
-def test_without_policies_for_api_servers_that_do_not_serve_them(machine: Machine, overlay: Path) -> None:
+@on_mine()
+def test_without_policies_for_api_servers_that_do_not_serve_them(mine: Mine) -> None:
+    machine, overlay = mine.machine, mine.overlay
     kustomization(overlay, "../deploy/webhook")
     said = machine.kubectl("apply", "-k", str(overlay))
     assert "mutatingadmissionpolic" not in said
@@ -62,7 +82,9 @@ def test_without_policies_for_api_servers_that_do_not_serve_them(machine: Machin
     assert len(pods(machine)) == 2
 
 
-def test_in_some_namespaces_only(machine: Machine, overlay: Path) -> None:
+@on_mine()
+def test_in_some_namespaces_only(mine: Mine) -> None:
+    machine, overlay = mine.machine, mine.overlay
     kustomization(overlay, "../deploy/namespaced", "apps.yaml")
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apps"}}
     (overlay / "apps.yaml").write_text(yaml.safe_dump(namespace))
