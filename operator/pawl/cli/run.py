@@ -84,10 +84,27 @@ def run(
 
 
 async def _main(settings: Settings, certificates: Certificates) -> None:
+    if not settings.watch_namespaces:
+        await (await _operator(settings, certificates)).run(asyncio.Event())
+        return
+    from pawl.cli.run_places import live, until_other, usable
+    from pawl.cluster.client import Cluster, Options
+
+    async with await Cluster.connect(settings.kubeconfig, Options(tries=1)) as cluster:
+        known, stop = await usable(cluster, settings), asyncio.Event()
+        operator = await _operator(known, certificates)
+        if settings.in_pod:
+            other = until_other(cluster, settings.watch_namespaces, known.watch_namespaces)
+            await live(operator.run(stop), stop, other)
+        else:
+            await operator.run(stop)
+
+
+async def _operator(settings: Settings, certificates: Certificates) -> Operator:
     from pawl.cli.run_gate import GatePlace, ReplicaGate
 
     place = GatePlace(settings.namespace, settings.webhook, settings.in_pod, certificates, settings.watch_namespaces)
-    await Operator(await build(settings, lambda cluster: ReplicaGate(cluster, place))).run(asyncio.Event())
+    return Operator(await build(settings, lambda cluster: ReplicaGate(cluster, place)))
 
 
 def is_in_pod(environment: Mapping[str, str], token: Path) -> bool:
