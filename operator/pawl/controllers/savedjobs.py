@@ -6,7 +6,7 @@ Neighbours: `cluster.jobs` saves and makes, `overrideacts` says when. Not here: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,6 +21,8 @@ SOON: Final = 0.5
 """Seconds between two tries to make a Job whose old one is still going."""
 AGAIN: Final = 5.0
 """Seconds after which it is tried again where the API server did not answer."""
+REFUSED: Final = 60.0
+"""Seconds after which a Job that was refused is tried again: quotas and rights are not watched."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,11 @@ class SavedJobs:
     One Secret a namespace is read, by its name: no Secrets are listed.
     """
 
-    def __init__(self, cluster: Cluster, guard: Callable[[], int], again: float = AGAIN) -> None:
+    def __init__(
+        self, cluster: Cluster, guard: Callable[[], int], again: float = AGAIN, refused: float = REFUSED
+    ) -> None:
         self._again = again
+        self._refused = refused
         self._cluster = cluster
         self._guard = guard
         self._due: set[str] = set()
@@ -84,7 +89,9 @@ class SavedJobs:
         """Make all that can be made in a namespace; return whether it must be looked at again."""
         waiting = False
         try:
-            for saved in await read_saved(self._cluster, namespace):
+            found = await read_saved(self._cluster, namespace)
+            self._forget_all_but(namespace, {saved.name for saved in found})
+            for saved in found:
                 if saved.uid in self._busy:
                     waiting = True
                     continue
@@ -95,21 +102,31 @@ class SavedJobs:
             self._later(namespace, error)
         return waiting
 
+    def _forget_all_but(self, namespace: str, saved: Collection[str]) -> None:
+        """Say nothing more of a Job whose note somebody took away, or that went with its namespace."""
+        gone = [each for each in self._unmade if each[0] == namespace and each[1] not in saved]
+        for each in gone:
+            del self._unmade[each]
+
     def _later(self, namespace: str, error: ClusterError) -> None:
-        """What was not answered is asked again; what was refused waits for a person."""
+        """What was not answered is asked again; Secrets that may not be read wait for a person."""
         if isinstance(error, ApiUnavailable):
             asyncio.get_running_loop().call_later(self._again, self.look, (namespace,))
 
     async def _one(self, saved: SavedJob) -> bool:
         self._guard()
         name = (saved.namespace, saved.name)
-        self._unmade[name] = f"Job {saved.namespace}/{saved.name} was deleted and is to be made again"
+        before = self._unmade.setdefault(
+            name, f"Job {saved.namespace}/{saved.name} was deleted and is to be made again"
+        )
         try:
             outcome = await recreate_job(self._cluster, saved)
         except ClusterError as error:
             self._unmade[name] = f"Job {saved.namespace}/{saved.name} cannot be made again: {error}"
-            log.warning("saved Job not made again", job=f"{saved.namespace}/{saved.name}", error=str(error))
-            self._later(saved.namespace, error)
+            if self._unmade[name] != before:
+                log.warning("saved Job not made again", job=f"{saved.namespace}/{saved.name}", error=str(error))
+            pause = self._again if isinstance(error, ApiUnavailable) else self._refused
+            asyncio.get_running_loop().call_later(pause, self.look, (saved.namespace,))
             return False
         log.info("saved Job", job=f"{saved.namespace}/{saved.name}", outcome=outcome)
         if outcome != "waiting":

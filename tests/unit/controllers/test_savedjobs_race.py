@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from tests.unit.cluster.waiting import until
-from tests.unit.controllers.override_doubles import Stage, workload
+from tests.unit.controllers.override_doubles import FORBIDDEN, Stage, workload
 from tests.unit.controllers.test_savedjobs import JOBS, made, saved, working
 
 from pawl.api.errors import Conflict, LeaseLost
@@ -96,3 +96,30 @@ async def test_a_leader_that_lost_its_term_after_saving_deletes_nothing() -> Non
         later.look(["shop"])
         await until(lambda: SECRET not in stage.api.objects)
     assert f"{JOBS.format('shop')}/load" in stage.api.objects
+
+
+async def test_what_was_refused_is_made_once_that_is_mended_without_anybody_asking() -> None:
+    """A quota, or a right: nobody tells when it is there."""
+    stage = Stage()
+    await saved(stage)
+    stage.faults[("create", JOBS.format("shop"))] = FORBIDDEN
+    jobs = SavedJobs(stage.cluster, stage.guard, refused=0.01)
+    task = asyncio.create_task(jobs.run())
+    jobs.look(["shop"])
+    await until(lambda: "cannot be made again" in "".join(jobs.unmade(["shop"])))
+    stage.faults.clear()
+    await until(lambda: made(stage) == ["shop"] and not jobs.unmade(["shop"]))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_note_that_a_person_took_away_is_told_no_more() -> None:
+    stage = Stage()
+    await saved(stage)
+    stage.faults[("create", JOBS.format("shop"))] = FORBIDDEN
+    jobs = SavedJobs(stage.cluster, stage.guard)
+    await jobs._round("shop")
+    assert jobs.unmade(["shop"])
+    del stage.api.objects[SECRET]
+    await jobs._round("shop")
+    assert jobs.unmade(["shop"]) == ()
