@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cluster.at_once import Outcomes, at_once, wanted
-from tests.cluster.grounds import Play, grounds_of
+from tests.cluster.at_once import Outcomes, wanted
+from tests.cluster.grounds import Play, played
 
 SERVERS = 2
 
@@ -19,11 +19,7 @@ SERVERS = 2
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
     """What becomes of every release of this folder that is asked for."""
     plays = wanted(request, "play", Path(__file__).parent)
-    number = min(SERVERS, len(plays))
-    with (
-        grounds_of("chart", number, tmp_path_factory.mktemp("chart"), nodes=2) as grounds,
-        at_once(plays, grounds.play, grounds.number) as found,
-    ):
+    with played(plays, "chart", SERVERS, tmp_path_factory.mktemp("chart"), nodes=2) as found:
         yield found
 
 

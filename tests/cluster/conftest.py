@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 from tests.cluster.api import Api
-from tests.cluster.at_once import Outcomes, at_once, wanted
-from tests.cluster.grounds import Play, grounds_of
+from tests.cluster.at_once import Outcomes, wanted
+from tests.cluster.grounds import Play, played
 from tests.cluster.installed import install, wait_for
 
 from pawl.api.crd import crds
@@ -46,11 +46,7 @@ def installed(api: Api) -> list[str]:
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
     """What becomes of every test of this folder that has an API server for itself; they begin with the first one."""
     plays = wanted(request, "play", Path(__file__).parent)
-    directory = tmp_path_factory.mktemp("alone")
-    with (
-        grounds_of("alone", min(SERVERS, len(plays)), directory, nodes=1, registry=True) as grounds,
-        at_once(plays, grounds.play, grounds.number) as found,
-    ):
+    with played(plays, "alone", SERVERS, tmp_path_factory.mktemp("alone"), nodes=1, registry=True) as found:
         yield found
 
 

@@ -6,8 +6,8 @@
     @on_leaving(first, second)                    # as parametrize does, with one parameter
     def test_many(leaving, order): ...
 
-The folder's conftest has a fixture `outcomes` that gives `at_once(plays(...), grounds.play)`. A test returns
-the figures that it has to tell, as lines. Neighbours: `at_once` is the pool. Not here: scenarios.
+The folder's conftest has a fixture `outcomes` that gives `played(wanted(...), ...)`. A test returns the figures that it
+has to tell, as lines. Neighbours: `at_once` is for tests that share an API server. Not here: scenarios.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 from uuid import uuid4
 
@@ -83,39 +83,49 @@ def scenario(subject: Subject) -> Callable[..., Any]:
     return cases
 
 
-@dataclass(frozen=True)
-class Grounds:
-    """Some API servers, each lent to one play at a time."""
-
-    number: int
-    directory: Path
-    _free: SimpleQueue[tuple[Cluster, Api]] = field(default_factory=SimpleQueue)
-
-    def play(self, play: Play) -> Sequence[str]:
-        """Run a play where there is room."""
-        cluster, api = self._free.get()
-        directory = self.directory / uuid4().hex[:8]
-        directory.mkdir()
-        try:
-            return play.on(Ground(api, cluster, directory))
-        finally:
-            self._free.put((cluster, api))
-
-
 @contextmanager
-def grounds_of(name: str, number: int, directory: Path, **options: Any) -> Iterator[Grounds]:
-    """So many API servers with these options, started together; one where the environment names a cluster."""
-    number = 1 if os.environ.get("PAWL_KUBECONFIG") else number
+def played(plays: Sequence[Play], name: str, number: int, directory: Path, **options: Any) -> Iterator[Outcomes[Play]]:
+    """Run plays in their order on so many API servers; each server goes when there is nothing left for it."""
+    number = 1 if os.environ.get("PAWL_KUBECONFIG") else min(number, len(plays))
+    stage = _Stage(directory, {play: Future() for play in plays}, deque(plays))
     wanted = [SandboxOptions(name=f"{name}-{os.getpid()}-{at}", **options) for at in range(number)]
-    made = Grounds(number, directory)
-    with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
-        contexts = [cluster_for_tests(each) for each in wanted]
-        started: Sequence[Cluster] = list(pool.map(stack.enter_context, contexts))
-        for cluster in started:
-            api = Api(cluster.kubeconfig)
-            stack.callback(api.close)
-            made._free.put((cluster, api))
-        yield made
+    with ThreadPoolExecutor(number, thread_name_prefix=name) as pool:
+        for each in wanted:
+            pool.submit(stage.serve, each)
+        try:
+            yield Outcomes(stage.outcomes)
+        finally:
+            stage.waiting.clear()
+
+
+@dataclass(frozen=True)
+class _Stage:
+    directory: Path
+    outcomes: Mapping[Play, Future[Any]]
+    waiting: deque[Play]
+
+    def serve(self, options: SandboxOptions) -> None:
+        """Start one API server and run plays on it as long as there are any."""
+        try:
+            with cluster_for_tests(options) as cluster, closing(Api(cluster.kubeconfig)) as api:
+                while play := self._next():
+                    self._run(play, Ground(api, cluster, self.directory / uuid4().hex[:8]))
+        except BaseException as error:
+            while play := self._next():
+                self.outcomes[play].set_exception(error)
+            raise
+
+    def _next(self) -> Play | None:
+        with suppress(IndexError):
+            return self.waiting.popleft()
+        return None
+
+    def _run(self, play: Play, ground: Ground) -> None:
+        ground.directory.mkdir()
+        try:
+            self.outcomes[play].set_result(play.on(ground))
+        except BaseException as error:  # noqa: BLE001 - the test that waits for it raises it
+            self.outcomes[play].set_exception(error)
 
 
 @contextmanager

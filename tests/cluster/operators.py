@@ -29,7 +29,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.cluster.api import POLICIES, Answer, Api, Json
 from tests.cluster.coherence import incoherent
 
-START = 40.0
+START = 90.0
 """Seconds for a process to come up on a busy machine."""
 POLL = 0.03
 
