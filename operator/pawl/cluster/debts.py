@@ -86,15 +86,33 @@ class DebtStore:
                     return
         raise Conflict(f"configmaps {namespace}/{NAME} comes and goes; what overrides owe could not be noted")
 
-    async def remove(self, namespace: str, name: str) -> None:
-        """Strike a debt out; the object goes with the last one. An absent one is no error."""
-        with suppress(NotFound, Conflict):  # a conflict: another debt was noted meanwhile, so the object stays
-            raw = await self._cluster.merge_patch(CONFIG_MAPS, namespace, NAME, {"data": {name: None}})
-            left = _OBJECT.decode(raw)
-            if not left.data:
-                await self._cluster.delete(
-                    CONFIG_MAPS, namespace, NAME, resource_version=left.metadata.resource_version
-                )
+    async def remove(self, namespace: str, name: str, debt: Debt) -> None:
+        """Strike this debt out; the object goes with the last one. An absent or newer one is left, and no error.
+
+        Raises Conflict where others write the same object again and again.
+        """
+        for _ in range(TRIES):
+            try:
+                stored = _OBJECT.decode(await self._cluster.get(CONFIG_MAPS, namespace, NAME))
+                if _debts(stored).get(name) != debt:  # one of the same name, made by the next leader meanwhile
+                    return
+                version = {"resourceVersion": stored.metadata.resource_version}
+                change = {"metadata": version, "data": {name: None}}
+                await self._away(namespace, await self._cluster.merge_patch(CONFIG_MAPS, namespace, NAME, change))
+            except NotFound:
+                return
+            except Conflict:
+                continue
+            return
+        raise Conflict(f"configmaps {namespace}/{NAME} is written again and again; a debt could not be struck out")
+
+    async def _away(self, namespace: str, raw: bytes) -> None:
+        """Delete the object if nothing is left in it."""
+        left = _OBJECT.decode(raw)
+        if not left.data:
+            with suppress(Conflict):  # another debt was noted meanwhile, so the object stays
+                version = left.metadata.resource_version
+                await self._cluster.delete(CONFIG_MAPS, namespace, NAME, resource_version=version)
 
 
 def _debts(found: _ConfigMap) -> dict[str, Debt]:

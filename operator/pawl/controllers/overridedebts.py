@@ -132,10 +132,11 @@ class Debts:
 
     async def settle(self, key: Key) -> None:
         """Strike out what an override owed. Raises ClusterError."""
-        if key not in self._known:
+        debt = self._known.get(key)
+        if debt is None:
             return
         self._guard()
-        await self._store.remove(key.namespace, key.name)
+        await self._store.remove(key.namespace, key.name, debt)
         self._known.pop(key, None)
         self._since.pop(key, None)
 

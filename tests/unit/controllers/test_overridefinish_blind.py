@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import cast
 
 import pytest
-from tests.unit.controllers.override_doubles import FORBIDDEN, PAWL, body
+from tests.unit.controllers.override_doubles import CONFLICT, FORBIDDEN, PAWL, body
 from tests.unit.controllers.test_overridedebts import DEBTS, Owing
 from tests.unit.controllers.test_overridefinish import Ending
 
+from pawl.api.errors import Conflict
 from pawl.cluster.world_feed import Feed
 from pawl.controllers.overridefinish import AGAIN
 from pawl.controllers.overridestore import key_of
@@ -127,3 +128,25 @@ async def test_what_may_not_be_listed_is_read_before_it_is_noted_anew() -> None:
     shop.override = shop.stage.put(body())
     await shop.whole.finisher.mark(shop.override)
     assert shop.noted["one"]["copies"] == "old"
+
+
+async def test_a_leader_of_before_does_not_strike_out_what_the_next_one_noted() -> None:
+    """Its write was on the way when another led and an override came back under the name."""
+    shop = Owing()
+    await shop.whole.finisher.mark(shop.override)
+    before = shop.whole
+    shop.delete()
+    shop.later()
+    shop.override = shop.stage.put(body(meta={"uid": "uid-two"}))
+    await shop.whole.finisher.mark(shop.override)
+    await before.debts.settle(key_of(shop.override))
+    assert shop.noted["one"]["uid"] == "uid-two"
+
+
+async def test_a_debt_that_others_keep_from_being_struck_out_is_told() -> None:
+    shop = Owing()
+    await shop.whole.finisher.mark(shop.override)
+    shop.stage.faults[("patch", "configmaps")] = CONFLICT
+    with pytest.raises(Conflict, match="pawl-debts"):
+        await shop.whole.debts.settle(key_of(shop.override))
+    assert list(shop.whole.debts) == [key_of(shop.override)]
