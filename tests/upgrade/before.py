@@ -16,6 +16,9 @@ from typing import Final
 import yaml
 from tests.cluster.api import Json
 
+from pawl.admission.gate import gate_manifests
+from pawl.api.crd import crds
+
 PREVIOUS: Final = "f9ccea49badc453aaae3a463970335fed5ef5dd7"
 """The last commit before there was a chart: what it wrote into clusters must be understood, and the other way round."""
 ROOT: Final = Path(__file__).parents[2]
@@ -33,15 +36,20 @@ class Version:
         """What makes a Python process run its code."""
         return {"PYTHONPATH": self.source} if self.source else {}
 
-    @cache  # noqa: B019 - there are two versions, and a command costs a second
-    def say(self, *arguments: str) -> tuple[Json, ...]:
+    def crds(self) -> tuple[Json, ...]:
+        return self._say("crds") if self.source else tuple(crds())
+
+    def gate(self, namespace: str) -> tuple[Json, ...]:
+        return self._say("gate", "--namespace", namespace) if self.source else tuple(gate_manifests(namespace))
+
+    @cache  # noqa: B019 - there are a few versions, and a command costs a second
+    def _say(self, *arguments: str) -> tuple[Json, ...]:
         """The documents that a command of this version prints."""
         argv = [sys.executable, "-m", "pawl", *arguments]
         said = subprocess.run(argv, env=os.environ | self.environ, capture_output=True, text=True, check=True)
-        return tuple(document for document in yaml.safe_load_all(said.stdout) if document)
+        return tuple(document for document in yaml.load_all(said.stdout, yaml.CSafeLoader) if document)
 
 
-Before = Version
 NOW: Final = Version("now")
 
 

@@ -109,7 +109,7 @@ def crew_of(api: Api, cluster: Cluster, directory: Path, namespace: str, *plain:
 
 def apply_crds(api: Api, version: Version) -> None:
     """Apply the CRDs of a version, and wait until they are served."""
-    for body in version.say("crds"):
+    for body in version.crds():
         name, spec = body["metadata"]["name"], body["spec"]
         good(api.apply(f"{CRDS}/{name}", body, "helm"))
         path = f"apis/{spec['group']}/v1alpha1/{spec['names']['plural']}"
@@ -118,5 +118,5 @@ def apply_crds(api: Api, version: Version) -> None:
 
 def apply_gate(api: Api, version: Version, namespace: str) -> None:
     """Apply the gate of a version."""
-    for body in version.say("gate", "--namespace", namespace):
+    for body in version.gate(namespace):
         good(api.apply(f"{ADMISSION}/{PLURALS[body['kind']]}/{body['metadata']['name']}", body, "helm"))

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 from tests.cluster.api import POLICIES, Api, Json
+from tests.cluster.grounds import Ground, scenario
 from tests.cluster.identities import kubeconfig_of
 from tests.cluster.operators import Operator, good
 from tests.cluster.override_scene import PUBLIC
@@ -132,11 +133,11 @@ class Leaving:
             self.operator.terminate()
 
     def _gate(self) -> None:
-        for body in NOW.say("gate", "--namespace", self.home):
+        for body in NOW.gate(self.home):
             self._delete(f"{ADMISSION}/{PLURALS[body['kind']]}/{body['metadata']['name']}")
 
     def _crds(self) -> None:
-        for body in NOW.say("crds"):
+        for body in NOW.crds():
             self._delete(f"{CRDS}/{body['metadata']['name']}")
 
     def _namespace(self, name: str) -> None:
@@ -182,7 +183,7 @@ class Leaving:
     def no_crds(self) -> None:
         """Assert that the CRDs go."""
         self._crds()
-        for body in NOW.say("crds"):
+        for body in NOW.crds():
             self.vanishes(f"{CRDS}/{body['metadata']['name']}")
 
     def close(self) -> None:
@@ -203,9 +204,12 @@ class Leaving:
 
 
 @contextmanager
-def leaving_of(api: Api, cluster: Cluster, directory: Path) -> Iterator[Leaving]:
-    made = Leaving(api, cluster, directory)
+def leaving_on(ground: Ground) -> Iterator[Leaving]:
+    made = Leaving(ground.api, ground.cluster, ground.directory)
     try:
         yield made
     finally:
         made.close()
+
+
+on_leaving = scenario(leaving_on)

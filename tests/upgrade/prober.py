@@ -16,7 +16,7 @@ from uuid import uuid4
 from tests.cluster.api import Api
 from tests.cluster.override_stage_workloads import bare_pod
 
-PAUSE: Final = 0.05
+PAUSE: Final = 0.1
 ENOUGH: Final = 20
 
 

@@ -4,38 +4,37 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from uuid import uuid4
 
 import pytest
-from tests.cluster.api import Api
+from tests.cluster.grounds import Ground, scenario
 from tests.upgrade.before import NOW
 from tests.upgrade.crew import apply_crds, apply_gate, crew_of
 from tests.upgrade.village import Village, village_of
-
-from pawl.sandbox import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 QUIET = 12.0
 
 
-@pytest.fixture
-def village(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Village]:
+@contextmanager
+def village_on(ground: Ground) -> Iterator[Village]:
     """A village that two installs keep at the same time."""
+    api, cluster, directory = ground.api, ground.cluster, ground.directory
     first, second = (f"ops-{uuid4().hex[:8]}" for _ in range(2))
     apply_crds(api, NOW)
     apply_gate(api, NOW, first)
     with ExitStack() as stack:
-        made = stack.enter_context(village_of(api, cluster, tmp_path))
+        made = stack.enter_context(village_of(api, cluster, directory))
         for namespace in (first, second):
-            (tmp_path / namespace).mkdir()
-            crew = stack.enter_context(crew_of(api, cluster, tmp_path / namespace, namespace))
+            (directory / namespace).mkdir()
+            crew = stack.enter_context(crew_of(api, cluster, directory / namespace, namespace))
             crew.start(NOW)
             crew.led()
         yield made
 
 
+@scenario(village_on)()
 def test_two_installs_of_one_version_come_to_one_end_and_are_silent(village: Village) -> None:
     village.settle()
     end, seen, since = time.monotonic() + 90, village.versions(), time.monotonic()

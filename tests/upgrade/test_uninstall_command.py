@@ -5,31 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.cluster.api import POLICIES, Api
+from tests.cluster.api import POLICIES
 from tests.cluster.operators import good, manifest, spec
 from tests.cluster.override_scene import PUBLIC
 from tests.cluster.override_stage import wait_for
 from tests.cluster.override_stage_specs import enforcement
 from tests.upgrade.before import NOW
 from tests.upgrade.crew import apply_crds
-from tests.upgrade.leaving import Leaving, leaving_of
+from tests.upgrade.leaving import Leaving, on_leaving
 
 from pawl.cli.uninstall_last import ELSEWHERE
 from pawl.decide.objects import FINALIZER, ORIGINAL, ROLLOUT
-from pawl.sandbox import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 RECONCILE = enforcement(templates="Reconcile")
-
-
-@pytest.fixture
-def leaving(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Leaving]:
-    with leaving_of(api, cluster, tmp_path) as made:
-        yield made
 
 
 def uninstall(leaving: Leaving, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -65,6 +56,7 @@ def with_policy(leaving: Leaving) -> dict[str, str]:
     return policy(leaving)
 
 
+@on_leaving()
 def test_with_pawl_alive_it_waits_for_it(leaving: Leaving) -> None:
     leaving.install(enforcement=RECONCILE)
     before = with_policy(leaving)
@@ -84,6 +76,7 @@ def test_with_pawl_alive_it_waits_for_it(leaving: Leaving) -> None:
     assert (again.returncode, "nothing" in again.stdout) == (0, True)
 
 
+@on_leaving()
 def test_with_pawl_dead_it_does_the_work_itself(leaving: Leaving) -> None:
     """Also of what was deleted while nobody looked: one override hangs on its finalizer, another left a debt."""
     leaving.install(enforcement=RECONCILE)
@@ -99,6 +92,7 @@ def test_with_pawl_dead_it_does_the_work_itself(leaving: Leaving) -> None:
     assert policy(leaving) == before
 
 
+@on_leaving()
 def test_what_was_only_rolled_is_given_back_too(leaving: Leaving) -> None:
     leaving.install()
     assert leaving.operator is not None
@@ -111,6 +105,7 @@ def test_what_was_only_rolled_is_given_back_too(leaving: Leaving) -> None:
     given_back(leaving)
 
 
+@on_leaving()
 def test_with_its_namespace_gone_a_hanging_namespace_is_let_go(leaving: Leaving) -> None:
     """Pawl and its namespace went first; the workloads' namespace hangs on originals until this command."""
     leaving.install(enforcement=RECONCILE)
@@ -129,6 +124,7 @@ def test_with_its_namespace_gone_a_hanging_namespace_is_let_go(leaving: Leaving)
     assert leaving.api.get(f"apis/coordination.k8s.io/v1/namespaces/{place}/leases/{name}").code == 404
 
 
+@on_leaving()
 def test_what_is_not_given_back_in_time_is_named(leaving: Leaving) -> None:
     leaving.install(enforcement=RECONCILE)
     hold = {"metadata": {"finalizers": [FINALIZER, "example.com/wait"]}}
@@ -138,6 +134,7 @@ def test_what_is_not_given_back_in_time_is_named(leaving: Leaving) -> None:
     assert f"imageoverride {leaving.shop}/private" in done.stderr
 
 
+@on_leaving()
 def test_without_the_crds_it_says_what_it_needs(leaving: Leaving) -> None:
     """Pawl died, then somebody deleted the CRDs: what was rolled is given back once they are there again."""
     leaving.install()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from tests.cluster.api import Api
 from tests.cluster.override_stage_specs import enforcement
-from tests.upgrade.leaving import Leaving, leaving_of
-
-from pawl.sandbox import Cluster
+from tests.upgrade.leaving import Leaving, on_leaving
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 MAIN = ("overrides", "operator", "gate", "crds")
@@ -41,12 +36,6 @@ WORST = [
 ]
 
 
-@pytest.fixture
-def leaving(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Leaving]:
-    with leaving_of(api, cluster, tmp_path) as made:
-        yield made
-
-
 def go(leaving: Leaving, order: tuple[str, ...]) -> None:
     for part in order:
         leaving.take(part)
@@ -54,14 +43,14 @@ def go(leaving: Leaving, order: tuple[str, ...]) -> None:
     leaving.ends(leaving.shop, leaving.other)
 
 
-@pytest.mark.parametrize("order", ORDERS, ids=">".join)
+@on_leaving(*ORDERS, ids=">".join)
 def test_every_order_of_the_four_parts(leaving: Leaving, order: tuple[str, ...]) -> None:
     leaving.install()
     go(leaving, order)
     leaving.no_crds()
 
 
-@pytest.mark.parametrize("order", [RIGHT, *SWAPPED, *WORST], ids=">".join)
+@on_leaving(RIGHT, *SWAPPED, *WORST, ids=">".join)
 def test_namespaces_and_rights_in_any_place(leaving: Leaving, order: tuple[str, ...]) -> None:
     leaving.install()
     go(leaving, order)
@@ -69,6 +58,7 @@ def test_namespaces_and_rights_in_any_place(leaving: Leaving, order: tuple[str, 
     leaving.vanishes(f"api/v1/namespaces/{leaving.home}")
 
 
+@on_leaving()
 def test_templates_hold_no_namespace_up_while_pawl_runs(leaving: Leaving) -> None:
     """The finalizer of templates goes with the namespace: nothing is restored that goes as well."""
     leaving.install(enforcement=enforcement(templates="Reconcile"))
@@ -77,7 +67,7 @@ def test_templates_hold_no_namespace_up_while_pawl_runs(leaving: Leaving) -> Non
     leaving.ends(leaving.shop)
 
 
-@pytest.mark.parametrize("templates", ["Off", "Reconcile"])
+@on_leaving("Off", "Reconcile")
 def test_crds_first_while_pawl_runs(leaving: Leaving, templates: str) -> None:
     """All overrides are deleted with their kind: what they changed is given back, and the kinds go."""
     leaving.install(enforcement=enforcement(templates=templates))
@@ -88,6 +78,7 @@ def test_crds_first_while_pawl_runs(leaving: Leaving, templates: str) -> None:
     leaving.returned()
 
 
+@on_leaving()
 def test_the_gate_first_delays_nothing(leaving: Leaving) -> None:
     """Where nothing rewrites any more, there is no gate to wait for."""
     leaving.install(enforcement=enforcement(templates="Reconcile"))
@@ -96,6 +87,7 @@ def test_the_gate_first_delays_nothing(leaving: Leaving) -> None:
     leaving.returned(30)
 
 
+@on_leaving()
 def test_pawl_ends_with_its_namespace(leaving: Leaving) -> None:
     """Nothing is made again in a namespace that somebody deleted."""
     leaving.install()
@@ -107,6 +99,7 @@ def test_pawl_ends_with_its_namespace(leaving: Leaving) -> None:
     leaving.lives()
 
 
+@on_leaving()
 def test_leave_right_before_the_deletion_rolls_nothing(leaving: Leaving) -> None:
     """Two commands in one breath, as the page says: Pawl may see both at once."""
     leaving.install()

@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager
 from uuid import uuid4
 
 import pytest
-from tests.cluster.api import Api, Json
-from tests.cluster.operators import tell
+from tests.cluster.api import Json
+from tests.cluster.grounds import Ground, scenario
 from tests.cluster.override_scene import PUBLIC
 from tests.cluster.override_stage import wait_for
-from tests.upgrade.before import NOW, Before, Version
+from tests.upgrade.before import NOW, Version, extracted
 from tests.upgrade.crew import Crew, apply_crds, apply_gate, crew_of
-from tests.upgrade.prober import probing
+from tests.upgrade.prober import Prober, probing
 from tests.upgrade.village import LIVING, Village, village_of
 
 from pawl.decide.objects import FINALIZER
-from pawl.sandbox import Cluster
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420), pytest.mark.usefixtures("history")]
 QUIET = 12.0
 """Seconds in which a version that has settled must write nothing; every policy is scanned in them."""
 
@@ -29,8 +28,8 @@ QUIET = 12.0
 class Journey:
     """A village, the crew that keeps it, and what it looked like at the start."""
 
-    def __init__(self, village: Village, crew: Crew) -> None:
-        self.village, self.crew, self.api = village, crew, crew.api
+    def __init__(self, village: Village, crew: Crew, before: Version) -> None:
+        self.village, self.crew, self.api, self.before = village, crew, crew.api, before
         self.start: Json = {}
 
     def install(self, version: Version) -> None:
@@ -62,33 +61,41 @@ class Journey:
         for part, was in self.start.items():
             assert now[part] == was, part
 
-    def probes(self) -> list[tuple[str, str]]:
-        return [(f"{PUBLIC}/{name}:v1", f"{self.village.place}/{name}") for name in (*LIVING, "wide")]
+    def probing(self) -> AbstractContextManager[Prober]:
+        probes = [(f"{PUBLIC}/{name}:v1", f"{self.village.place}/{name}") for name in (*LIVING, "wide")]
+        return probing(self.crew.cluster.kubeconfig, self.village.stage.namespace, probes)
 
     def held(self) -> set[str]:
         found = self.village.stage.find_all("imageoverrides")
         return {each["metadata"]["name"] for each in found if FINALIZER in each["metadata"].get("finalizers", [])}
 
 
-@pytest.fixture
-def journey(api: Api, cluster: Cluster, tmp_path: Path) -> Iterator[Journey]:
+@contextmanager
+def journey_on(ground: Ground) -> Iterator[Journey]:
+    api, cluster, directory = ground.api, ground.cluster, ground.directory
     namespace = f"ops-{uuid4().hex[:8]}"
-    with village_of(api, cluster, tmp_path) as village, crew_of(api, cluster, tmp_path, namespace) as crew:
-        yield Journey(village, crew)
+    (directory / "before").mkdir()
+    before = extracted(directory / "before")
+    with village_of(api, cluster, directory) as village, crew_of(api, cluster, directory, namespace) as crew:
+        yield Journey(village, crew, before)
 
 
-def test_there_and_back(journey: Journey, before: Before, cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+on_journey = scenario(journey_on)
+
+
+@on_journey()
+def test_there_and_back(journey: Journey) -> list[str]:
     """Upgrade as a chart does (CRDs, gate, replicas one by one), then go back as `helm rollback` does."""
-    journey.install(before)
-    crew, village = journey.crew, journey.village
-    with probing(cluster.kubeconfig, village.stage.namespace, journey.probes()) as prober:
+    journey.install(before := journey.before)
+    crew = journey.crew
+    with journey.probing() as prober:
         apply_crds(journey.api, NOW)
         apply_gate(journey.api, NOW, crew.namespace)
         journey.same()
         crew.replace(NOW)
         crew.led()
         wrote = journey.quiet()
-        tell(capsys, f"the new version wrote, once: {dict(wrote)}")
+        told = [f"the new version wrote, once: {dict(wrote)}"]
         journey.same()
         assert journey.held() == {"written"}
         assert wrote.keys() <= {"patch imageoverrides", "create configmaps", "patch configmaps"}
@@ -98,32 +105,31 @@ def test_there_and_back(journey: Journey, before: Before, cluster: Cluster, caps
         apply_gate(journey.api, before, crew.namespace)
         crew.led()
         wrote = journey.quiet()
-        tell(capsys, f"the old version wrote, once: {dict(wrote)}")
+        told.append(f"the old version wrote, once: {dict(wrote)}")
         journey.same()
         assert journey.held() == {*LIVING, "planned"}
         assert wrote.keys() <= {"patch imageoverrides"}
-    tell(capsys, f"{prober.asked} Pods asked for meanwhile, all rewritten")
     assert crew.errors() == []
+    return [*told, f"{prober.asked} Pods asked for meanwhile, all rewritten"]
 
 
-@pytest.mark.parametrize("first", ["before", "now"])
-def test_both_versions_side_by_side(
-    first: str, journey: Journey, before: Before, cluster: Cluster, capsys: pytest.CaptureFixture[str]
-) -> None:
+@on_journey("before", "now")
+def test_both_versions_side_by_side(journey: Journey, first: str) -> list[str]:
     """One leads, the other waits; the leader is killed, and again: each change of leaders writes once, then silence."""
-    order = (before, NOW) if first == "before" else (NOW, before)
+    order = (journey.before, NOW) if first == "before" else (NOW, journey.before)
     apply_crds(journey.api, NOW)
     journey.install(order[0])
-    crew, village = journey.crew, journey.village
+    crew, village, told = journey.crew, journey.village, []
     crew.alive.remove(follower := next(each for each in crew.alive if each is not crew.led()))
     assert follower.terminate() == 0
-    with probing(cluster.kubeconfig, village.stage.namespace, journey.probes()):
+    with journey.probing():
         for version in (order[1], order[0]):
             crew.start(version)
             heir = crew.kill_leader()
             wait_for(village.ready, what="all to be ready")
             wrote = journey.quiet()
-            tell(capsys, f"{version.name} took over and wrote, once: {dict(wrote)}")
+            told.append(f"{version.name} took over and wrote, once: {dict(wrote)}")
             journey.same()
             assert heir is crew.leader()
     assert crew.errors() == []
+    return told
