@@ -135,9 +135,19 @@ def _contested(wish: Wish) -> Json:
             break
         good(stage.api.delete(f"{stage.path('pods', 'worker')}?gracePeriodSeconds=0"))
         stage.wait(lambda: not _judged(wish), "Pawl to miss the Pod")
-    _lives(wish, pod)
     stage.wait(lambda: _stepped_back(wish), "Pawl to step back")
+    stage.wait(lambda: _keeps_its_image(wish, pod), "a Pod that Pawl leaves as it is")
     return wish.until("Ready", "False/PodChurn")
+
+
+def _keeps_its_image(wish: Wish, pod: Json) -> bool:
+    """Whether the Pod runs what its owner wrote; one that was still rewritten is made anew."""
+    _lives(wish, pod)
+    stage = wish.scene.stage
+    if stage.image("pods", "worker") == wish.scene.source():
+        return True
+    stage.api.delete(f"{stage.path('pods', 'worker')}?gracePeriodSeconds=0")
+    return False
 
 
 def _judged(wish: Wish) -> bool:
