@@ -138,20 +138,36 @@ async def forget_saved(cluster: Cluster, saved: SavedJob) -> None:
 
 
 async def _keep(cluster: Cluster, saved: SavedJob) -> None:
-    """Put a Job into the Secret, beside what others put there."""
+    """Put a Job into the Secret, beside what others put there; writes nothing where it lies there already."""
     entry = {"data": {saved.uid: _text(saved)}, "metadata": {"labels": {LABEL: "true"}}}
     new = {"apiVersion": "v1", "kind": "Secret", **entry, "metadata": {"name": SECRET, "labels": {LABEL: "true"}}}
     for left in reversed(range(TRIES)):
         try:
-            await cluster.merge_patch(SECRETS, saved.namespace, SECRET, entry)
-        except NotFound:
-            try:
-                await cluster.create(SECRETS, saved.namespace, new)
-            except Conflict:
-                if not left:
-                    raise
-                continue
+            await _put(cluster, saved, entry, new)
+        except (Conflict, NotFound):  # made or taken away between look and write
+            if not left:
+                raise
+        else:
+            return
+
+
+async def _put(cluster: Cluster, saved: SavedJob, entry: dict[str, Any], new: dict[str, Any]) -> None:
+    try:
+        found = _SECRET.decode(await cluster.get(SECRETS, saved.namespace, SECRET))
+    except NotFound:
+        await cluster.create(SECRETS, saved.namespace, new)
         return
+    if (found.data or {}).get(saved.uid) != entry["data"][saved.uid] or LABEL not in (found.metadata.labels or {}):
+        await cluster.merge_patch(SECRETS, saved.namespace, SECRET, entry)
+
+
+async def is_kept(cluster: Cluster, saved: SavedJob) -> bool:
+    """Whether the Job that was to be replaced is still there and not going. Raises ClusterError."""
+    try:
+        metadata = _JOB.decode(await cluster.get(JOBS, saved.namespace, saved.name)).metadata
+    except NotFound:
+        return False
+    return metadata.uid == saved.uid and not metadata.deletion_timestamp
 
 
 async def _found_there(cluster: Cluster, saved: SavedJob) -> Outcome:

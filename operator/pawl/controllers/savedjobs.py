@@ -14,13 +14,16 @@ import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError, Conflict
 from pawl.cluster.client import Cluster
-from pawl.cluster.jobs import SavedJob, read_saved, recreate_job, save_job
+from pawl.cluster.jobs import SavedJob, is_kept, read_saved, recreate_job, save_job
 from pawl.decide.objects import WorkloadRow
 
 SOON: Final = 0.5
 """Seconds between two tries to make a Job whose old one is still going."""
 AGAIN: Final = 5.0
 """Seconds after which it is tried again where the API server did not answer."""
+GRACE: Final = 10.0
+"""Seconds in which a Job that was saved and not deleted may be judged anew before its note goes: a life that ends
+right after the save would otherwise be followed by one that takes the note away and saves again."""
 REFUSED: Final = 60.0
 """Seconds after which a Job that was refused is tried again: quotas and rights are not watched."""
 
@@ -34,10 +37,17 @@ class SavedJobs:
     """
 
     def __init__(
-        self, cluster: Cluster, guard: Callable[[], int], again: float = AGAIN, refused: float = REFUSED
+        self,
+        cluster: Cluster,
+        guard: Callable[[], int],
+        again: float = AGAIN,
+        refused: float = REFUSED,
+        grace: float = GRACE,
     ) -> None:
         self._again = again
         self._refused = refused
+        self._grace = grace
+        self._kept: dict[str, float] = {}
         self._cluster = cluster
         self._guard = guard
         self._due: set[str] = set()
@@ -92,7 +102,7 @@ class SavedJobs:
             found = await read_saved(self._cluster, namespace)
             self._forget_all_but(namespace, {saved.name for saved in found})
             for saved in found:
-                if saved.uid in self._busy:
+                if saved.uid in self._busy or await self._may_be_judged(saved):
                     waiting = True
                     continue
                 with self._alone(saved.uid):
@@ -101,6 +111,14 @@ class SavedJobs:
             log.warning("saved Jobs could not be read", namespace=namespace, error=str(error))
             self._later(namespace, error)
         return waiting
+
+    async def _may_be_judged(self, saved: SavedJob) -> bool:
+        """Whether the Job was never deleted, and seen so for a short time only."""
+        if not await is_kept(self._cluster, saved):
+            self._kept.pop(saved.uid, None)
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - self._kept.setdefault(saved.uid, now) < self._grace
 
     def _forget_all_but(self, namespace: str, saved: Collection[str]) -> None:
         """Say nothing more of a Job whose note somebody took away, or that went with its namespace."""
@@ -131,4 +149,5 @@ class SavedJobs:
         log.info("saved Job", job=f"{saved.namespace}/{saved.name}", outcome=outcome)
         if outcome != "waiting":
             del self._unmade[name]
+            self._kept.pop(saved.uid, None)
         return outcome == "waiting"

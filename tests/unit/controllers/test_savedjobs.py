@@ -35,8 +35,8 @@ def made(stage: Stage) -> list[str]:
 
 
 @asynccontextmanager
-async def working(stage: Stage) -> AsyncIterator[tuple[SavedJobs, asyncio.Task[None]]]:
-    jobs = SavedJobs(stage.cluster, stage.guard, again=0.01)
+async def working(stage: Stage, grace: float = 0.0) -> AsyncIterator[tuple[SavedJobs, asyncio.Task[None]]]:
+    jobs = SavedJobs(stage.cluster, stage.guard, again=0.01, grace=grace)
     task = asyncio.create_task(jobs.run())
     yield jobs, task
     task.cancel()

@@ -9,7 +9,7 @@ from tests.unit.cluster.waiting import until
 from tests.unit.controllers.override_doubles import FORBIDDEN, Stage, workload
 from tests.unit.controllers.test_savedjobs import JOBS, made, saved, working
 
-from pawl.api.errors import Conflict, LeaseLost
+from pawl.api.errors import ClusterError, Conflict, LeaseLost
 from pawl.cluster.calls import Answer, Request
 from pawl.cluster.client import Cluster, Options
 from pawl.controllers.savedjobs import SavedJobs
@@ -96,6 +96,23 @@ async def test_a_leader_that_lost_its_term_after_saving_deletes_nothing() -> Non
         later.look(["shop"])
         await until(lambda: SECRET not in stage.api.objects)
     assert f"{JOBS.format('shop')}/load" in stage.api.objects
+
+
+async def test_a_life_that_ends_after_the_save_is_gone_on_from_with_one_write() -> None:
+    """The next one takes the note for its own: with a note taken away and written again each time, nobody got on."""
+    stage = Stage()
+    row = job(stage, "load")
+    stage.faults[("delete", f"{JOBS.format('shop')}/load")] = FORBIDDEN
+    with pytest.raises(ClusterError):
+        await SavedJobs(stage.cluster, stage.guard).save(row)
+    stage.faults.clear()
+    before = stage.api.objects[SECRET]["metadata"]["resourceVersion"]
+    later = SavedJobs(stage.cluster, stage.guard, grace=60)
+    assert await later._round("shop")
+    await later.save(row)
+    assert stage.api.objects[SECRET]["metadata"]["resourceVersion"] == before
+    assert not await later._round("shop")
+    assert made(stage) == ["shop"]
 
 
 async def test_what_was_refused_is_made_once_that_is_mended_without_anybody_asking() -> None:
