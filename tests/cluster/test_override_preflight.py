@@ -60,7 +60,7 @@ def test_a_missing_target_holds_its_image_back_and_the_others_go_on(scene: Scene
     scene.wait(lambda: scene.pod_images("there") == [scene.target("there")], "the other to roll")
     assert generations(scene, "missing") == before
     assert scene.pod_images("missing") == [scene.source("missing")]
-    assert scene.conditions()["Ready"].startswith("False/ImageMissing")
+    scene.until("Ready", "False/ImageMissing")
     scene.push("missing")
     scene.done(seconds=AGAIN)
     assert scene.pod_images("missing") == [scene.target("missing")]

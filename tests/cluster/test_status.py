@@ -47,7 +47,8 @@ def test_the_policies_of_a_namespace(cluster: Cluster, shop: str) -> None:
     ended = status(cluster, "-n", shop)
     gate, empty, head, *rows = ended.out.splitlines()
     assert ended.code == 0
-    assert gate.startswith("gate: none: nothing rewrites Pods;")
+    # other tests of this API server may have left their gate
+    assert gate.startswith(("gate: none: nothing rewrites Pods;", "gate: MutatingAdmissionPolicy"))
     assert not empty
     assert head.startswith("NAMESPACE")
     assert [row.split()[:2] for row in rows] == [[shop, "api"], [shop, "new"], [shop, "web"]]

@@ -264,7 +264,7 @@ async def test_a_namespace_that_may_not_be_read_does_not_stop_the_others(
         assert seen.world.synced
         assert [each.name for each in seen.world.pods()] == ["bare"]
         trouble = seen.world.trouble()
-        assert {"nodes", "namespaces", "pods in namespace default"} <= set(trouble)
+        assert {"nodes", "pods in namespace default"} <= set(trouble)
         assert not [each for each in trouble if namespace in each]
         assert "grant" in trouble["pods in namespace default"]
         assert seen.world.age < 30

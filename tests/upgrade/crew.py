@@ -90,8 +90,9 @@ class Crew:
         return found
 
     def errors(self) -> list[Json]:
-        """Log entries that tell of something wrong in Pawl itself."""
-        return [line for each in self.all for line in each.lines() if line.get("level") in ("error", "critical")]
+        """Log entries that tell of something wrong in Pawl itself; an API server that was given new CRDs says 429 once."""
+        lines = [line for each in self.all for line in each.lines() if line.get("level") in ("error", "critical")]
+        return [line for line in lines if "storage is (re)initializing" not in str(line.get("event"))]
 
     def close(self) -> None:
         for each in self.all:

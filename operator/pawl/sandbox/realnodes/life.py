@@ -27,6 +27,8 @@ from pawl.sandbox.realnodes.nodeplace import KERNEL, NodePlace, groups, run_dire
 Begin = Callable[[Command], Process]
 DEADLINE = 30.0
 POLL = 0.02
+SERVING = "Start streaming server"
+"""The last words of containerd before its interface for the kubelet is ready."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ class Nodes:
         inside = network.node_lines(self.network, number)
         network.run_ip(inside, node.directory / "inside.ip", self.runtime, daemons.enter(pid))
         containerd = begin(daemons.containerd(node, pid))
+        earlier = _served(containerd)
         begin(daemons.kube_proxy(node, self.parts, pid))
-        # Kubelet gives up at once where no runtime answers.
-        _wait_for(node, containerd, lambda: _listens(node.socket))
+        # Kubelet gives up at once where no runtime answers, or one that listens and is not initialized yet.
+        _wait_for(node, containerd, lambda: _listens(node.socket) and _served(containerd) > earlier)
         begin(daemons.kubelet(node, self.parts, pid))
 
     def route_services(self, running: Sequence[int]) -> None:
@@ -157,6 +160,11 @@ def _wait_for(node: NodePlace, process: Process, check: Callable[[], bool]) -> N
             said = Path(process.log).read_text(errors="replace").strip().splitlines()[-1:]
             raise SandboxError(f"node {node.name}: {process.role} did not start ({' '.join(said) or 'no message'})")
         time.sleep(POLL)
+
+
+def _served(containerd: Process) -> int:
+    """How often the runtime's interface was ready, by its log, to which every start appends."""
+    return Path(containerd.log).read_text(errors="replace").count(SERVING)
 
 
 def _listens(path: Path) -> bool:
