@@ -44,7 +44,7 @@ class Machine:
         """Run kubectl; what it prints, or an AssertionError with its words."""
         command = [self.kubectl_path, *arguments]
         done = subprocess.run(
-            command, env=self.env, input=stdin, capture_output=True, text=True, check=False, timeout=110
+            command, env=self.env, input=stdin, capture_output=True, text=True, check=False, timeout=240
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -13,7 +13,7 @@ from tests.cluster.identities import kubeconfig_of
 
 from pawl.admission.webhookconfig import Endpoint, webhook_manifest
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 WEBHOOKS = "apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/pawl"
 POLICY: Json = {

@@ -14,7 +14,7 @@ from tests.cluster.operators import Operator
 from pawl.cli.generate import ROOT
 from pawl.cli.main import invoke
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from tests.cluster.grounds import Ground, scenario
 from pawl import __version__
 from pawl.cli.generate import ROOT
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 IMAGE = "registry.corp:5000/team/pawl"
 

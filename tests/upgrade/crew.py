@@ -90,7 +90,7 @@ class Crew:
         return found
 
     def errors(self) -> list[Json]:
-        """Log entries that tell of something wrong in Pawl itself; an API server that was given new CRDs says 429 once."""
+        """Log entries that tell of something wrong in Pawl itself; new CRDs make an API server say 429 once."""
         lines = [line for each in self.all for line in each.lines() if line.get("level") in ("error", "critical")]
         return [line for line in lines if "storage is (re)initializing" not in str(line.get("event"))]
 

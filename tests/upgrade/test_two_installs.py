@@ -13,7 +13,7 @@ from tests.upgrade.before import NOW
 from tests.upgrade.crew import apply_crds, apply_gate, crew_of
 from tests.upgrade.village import Village, village_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 QUIET = 12.0
 
 

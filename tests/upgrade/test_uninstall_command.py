@@ -19,7 +19,7 @@ from tests.upgrade.leaving import Leaving, on_leaving
 from pawl.cli.uninstall_last import ELSEWHERE
 from pawl.decide.objects import FINALIZER, ORIGINAL, ROLLOUT
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 RECONCILE = enforcement(templates="Reconcile")
 
 

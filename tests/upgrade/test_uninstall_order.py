@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.override_stage_specs import enforcement
 from tests.upgrade.leaving import Leaving, on_leaving
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 MAIN = ("overrides", "operator", "gate", "crds")
 ORDERS = [
     ("overrides", "operator", "crds", "gate"),

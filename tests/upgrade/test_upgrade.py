@@ -20,7 +20,7 @@ from tests.upgrade.village import LIVING, Village, village_of
 
 from pawl.decide.objects import FINALIZER
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(420), pytest.mark.usefixtures("history")]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.usefixtures("history")]
 QUIET = 12.0
 """Seconds in which a version that has settled must write nothing; every policy is scanned in them."""
 
