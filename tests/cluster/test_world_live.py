@@ -257,14 +257,14 @@ async def test_what_went_while_the_watch_was_away_goes_with_the_next_listing(
 async def test_a_namespace_that_may_not_be_read_does_not_stop_the_others(
     cluster: Sandbox, api: Api, namespace: str, tmp_path: Path
 ) -> None:
-    rules = [{"apiGroups": ["", "apps", "batch"], "resources": ["*"], "verbs": ["list", "watch"]}]
+    rules = [{"apiGroups": ["", "apps", "batch"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]
     create(api, namespace, manifest("Pod", "bare", pod_spec(web=IMAGE)))
     config = await kubeconfig_of(cluster, namespace, "narrow", tmp_path, rules)
     async with await Cluster.connect(config) as narrow, following(narrow, namespace, "default") as seen:
         assert seen.world.synced
         assert [each.name for each in seen.world.pods()] == ["bare"]
         trouble = seen.world.trouble()
-        assert {"nodes", "pods in namespace default"} <= set(trouble)
+        assert "pods in namespace default" in trouble
         assert not [each for each in trouble if namespace in each]
         assert "grant" in trouble["pods in namespace default"]
         assert seen.world.age < 30
