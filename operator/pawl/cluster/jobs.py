@@ -128,13 +128,20 @@ async def forget_saved(cluster: Cluster, saved: SavedJob) -> None:
     """Take a saved Job out of the Secret, and the Secret away with the last one. What is gone is no error."""
     with suppress(NotFound):
         raw = await cluster.merge_patch(SECRETS, saved.namespace, SECRET, {"data": {saved.uid: None}})
-        left = _SECRET.decode(raw)
-        if not left.data:
-            meta = left.metadata
-            with suppress(Conflict):  # another one was saved meanwhile
-                await cluster.delete(
-                    SECRETS, saved.namespace, SECRET, uid=meta.uid, resource_version=meta.resource_version
-                )
+        await _drop_empty(cluster, saved.namespace, _SECRET.decode(raw))
+
+
+async def drop_empty(cluster: Cluster, namespace: str) -> None:
+    """Take the Secret away where a crash left it without a Job. Raises ClusterError."""
+    with suppress(NotFound):
+        await _drop_empty(cluster, namespace, _SECRET.decode(await cluster.get(SECRETS, namespace, SECRET)))
+
+
+async def _drop_empty(cluster: Cluster, namespace: str, found: _Secret) -> None:
+    meta = found.metadata
+    if not found.data and LABEL in (meta.labels or {}):
+        with suppress(Conflict):  # another one was saved meanwhile
+            await cluster.delete(SECRETS, namespace, SECRET, uid=meta.uid, resource_version=meta.resource_version)
 
 
 async def _keep(cluster: Cluster, saved: SavedJob) -> None:

@@ -14,7 +14,7 @@ import structlog
 
 from pawl.api.errors import ApiUnavailable, ClusterError, Conflict
 from pawl.cluster.client import Cluster
-from pawl.cluster.jobs import SavedJob, is_kept, read_saved, recreate_job, save_job
+from pawl.cluster.jobs import SavedJob, drop_empty, is_kept, read_saved, recreate_job, save_job
 from pawl.decide.objects import WorkloadRow
 
 SOON: Final = 0.5
@@ -101,6 +101,9 @@ class SavedJobs:
         try:
             found = await read_saved(self._cluster, namespace)
             self._forget_all_but(namespace, {saved.name for saved in found})
+            if not found:
+                self._guard()
+                await drop_empty(self._cluster, namespace)
             for saved in found:
                 if saved.uid in self._busy or await self._may_be_judged(saved):
                     waiting = True
