@@ -45,7 +45,8 @@ RIGHTS: Final = 30.0
 class OverrideParts:
     """What the controller works with. `now` gives seconds since the epoch, `clock` monotonic ones.
 
-    `blind` says what may not be seen, in sentences, where no tables can be made without it.
+    `blind` says what may not be seen, in sentences, where no tables can be made without it; `unseen_tables` that of
+    tables alone.
     """
 
     cluster: Cluster
@@ -63,6 +64,7 @@ class OverrideParts:
     clock: Callable[[], float]
     metrics: OverrideMetrics = field(default_factory=unmeasured)
     blind: Callable[[], tuple[str, ...]] = tuple
+    unseen_tables: Callable[[], tuple[str, ...]] = tuple
 
 
 class ImageOverrideController:
@@ -166,7 +168,12 @@ class ImageOverrideController:
     ) -> None:
         gathered, decision, done = came
         world, covered = self._parts.world, {*gathered.namespaces, override.metadata.namespace}
-        refused = (*done.refused.values(), *gathered.fields.trouble, *world.missing_rights(covered))
+        refused = (
+            *done.refused.values(),
+            *gathered.fields.trouble,
+            *world.missing_rights(covered),
+            *self._parts.unseen_tables(),
+        )
         look = Look(
             override,
             standing,

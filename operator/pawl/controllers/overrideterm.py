@@ -107,7 +107,13 @@ class OverrideTerm:
         async def work(key: Key) -> None:
             await works[key.kind].work(key)
 
-        parts = (self._world.run(), self._tables.run(), replica.override_queue.run(work), self._saved.run())
+        parts = (
+            self._world.run(),
+            self._tables.run(),
+            replica.override_queue.run(work),
+            self._saved.run(),
+            self._wakes.watch(self._blind),
+        )
         try:
             with self._metrics.term(self._world, self._tables):
                 await run_until(asyncio.Event(), *parts, self._gate.run(self._all), self._resume_jobs(), self._settle())
@@ -175,6 +181,9 @@ class OverrideTerm:
         self._fights.changed(change)
         self._wakes.world(change)
 
+    def _blind(self) -> tuple[str, ...]:
+        return (*self._world.missing_rights(), *self._tables.denied())
+
     def _rules_loop(self) -> Loop:
         replica = self._replica
         parts = RulesParts(
@@ -222,7 +231,8 @@ class OverrideTerm:
             reporter=OverrideReporter(replica.cluster, replica.overrides, replica.recorder, self._guard),
             finisher=Finisher(finish),
             metrics=self._metrics,
-            blind=lambda: (*self._world.missing_rights(), *self._tables.denied()),
+            blind=self._blind,
+            unseen_tables=self._tables.denied,
             wakes=self._wakes,
             now=time.time,
             clock=self._clock,

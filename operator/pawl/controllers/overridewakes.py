@@ -7,7 +7,8 @@ decisions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from pawl.api.errors import Stalled
@@ -25,6 +26,8 @@ PAUSE: Final = 0.1
 """Seconds for which a woken key waits for more."""
 LATE: Final = 30.0
 """Seconds after which the tables are looked at whatever happened to the change that should have woken them."""
+SIGHT: Final = 2.0
+"""Seconds between two looks at what may not be seen: no event tells that a right was taken away or given."""
 SPECS: Final = 20_000
 
 
@@ -54,6 +57,17 @@ class Wakes:
     def tables_late(self) -> None:
         """The tables were to be looked at already; a pause after a failure is not cut short."""
         self._queue.add_at(RULES, LATE)
+
+    async def watch(self, blind: Callable[[], tuple[str, ...]], period: float = SIGHT) -> None:
+        """Wake everything when another set of things may not be seen than before. Until cancelled."""
+        before = blind()
+        while True:
+            await asyncio.sleep(period)
+            now = blind()
+            if now != before:
+                self._queue.add(RULES)
+                self._all("")
+            before = now
 
     def policy(self, key: Key) -> None:
         """A policy changed: the tables are made of its selection, if an override names it."""
