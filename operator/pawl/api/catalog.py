@@ -21,7 +21,9 @@ from pawl.api.imagerules import ClusterImageRules, ImageRules
 from pawl.api.meta import GROUP
 from pawl.api.reason_docs import POLICY_CONDITIONS, POLICY_REASONS
 from pawl.api.reason_docs_override import OVERRIDE_CONDITIONS, OVERRIDE_REASONS
+from pawl.api.reason_docs_registry import REGISTRY_CONDITIONS, REGISTRY_REASONS
 from pawl.api.reasons import ConditionType, Reason
+from pawl.api.registrystorage import RegistryStorage
 from pawl.api.rules import Rule
 
 
@@ -155,4 +157,30 @@ CLUSTER_IMAGE_RULES: Final = Kind(
     scope=Scope.CLUSTER,
 )
 
-KINDS: Final = (IMAGE_POLICY, IMAGE_OVERRIDE, CLUSTER_IMAGE_OVERRIDE, IMAGE_RULES, CLUSTER_IMAGE_RULES)
+REGISTRY_STORAGE: Final = Kind(
+    model=RegistryStorage,
+    singular="registrystorage",
+    plural="registrystorages",
+    short="rgs",
+    columns=(
+        Column("Phase", ".status.phase", "One word for what it does."),
+        Column("Address", ".status.address", "host[:port] for images.", wide=True),
+        Column("Store", ".status.store.kind", "What is served: a Filesystem or S3."),
+        Column("Used", ".status.usage.percent", "Percent of the store that is in use.", type="integer"),
+        Column("Migrating", ".status.migration.phase", "Phase of the newest migration.", wide=True),
+        Column("Ready", _condition("Ready", "status"), "Whether it serves and all that the spec asks for is done."),
+        REASON,
+        AGE,
+    ),
+    conditions=REGISTRY_CONDITIONS,
+    reasons=REGISTRY_REASONS,
+)
+
+KINDS: Final = (
+    IMAGE_POLICY,
+    IMAGE_OVERRIDE,
+    CLUSTER_IMAGE_OVERRIDE,
+    IMAGE_RULES,
+    CLUSTER_IMAGE_RULES,
+    REGISTRY_STORAGE,
+)

@@ -69,6 +69,11 @@ TOLD = {
     "ClusterImageOverride": ["| `spec.mandatory` | boolean | `false` |"],
     "ImageRules": ["| `spec.rules` | map to list of object |  | at most 20000 entries;", "| `spec.rules{}[].to` |"],
     "ClusterImageRules": ["| `spec.own` | map to boolean |  | at most 20000 entries |"],
+    "RegistryStorage": [
+        '| `spec.storage.filesystem.size` | string | `"100Gi"` |',
+        '| `spec.access.users.rotateEvery` | duration, such as 90s or 1h30m | `"720h"` |',
+        "| `status.migration.phase` | `Preflight` \\| `Bulk` \\| `Freeze`",
+    ],
 }
 
 

@@ -143,6 +143,7 @@ COLUMNS = {
     "ClusterImageOverride": OVERRIDE,
     "ImageRules": (["Age"], []),
     "ClusterImageRules": (["Age"], []),
+    "RegistryStorage": (["Phase", "Store", "Used", "Ready", "Reason", "Age"], ["Address", "Migrating"]),
 }
 
 
