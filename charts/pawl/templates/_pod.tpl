@@ -105,6 +105,8 @@ volumeMounts:
   value: {{ include "pawl.listen" (list . 8080) | quote }}
 - name: PAWL_LOG_LEVEL
   value: {{ .Values.logLevel }}
+- name: PAWL_IMAGE
+  value: {{ include "pawl.image" . | quote }}
 {{- if include "pawl.webhook" . }}
 - name: PAWL_WEBHOOK
   value: {{ include "pawl.listen" (list . 8443) | quote }}

@@ -20,6 +20,7 @@ from pawl.controllers.logs import LEVELS, LogSettings, configure
 from pawl.controllers.operator import Operator
 from pawl.controllers.replica import build
 from pawl.controllers.settings import Settings
+from pawl.decide.reference import UnparsableReference, parse
 from pawl.registry.proxies import ProxySettings
 
 Certificates = Literal["Pawl", "Secret"]
@@ -46,6 +47,7 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 )
 @click.option("--plain-http-hosts", default="", metavar="H,..", help="host:port that may be spoken to without TLS.")
 @click.option("--pull-secrets", default="", metavar="A,B", help="Pull Secrets for every Pod that Pawl makes.")
+@click.option("--image", default="", metavar="IMAGE", help="Pawl's own image, for the Jobs of RegistryStorages.")
 @click.option("--watch-namespaces", default="", metavar="A,B", help="Only these namespaces. Default: all.")
 @click.option("--kubeconfig", default=None, metavar="FILE", help="Default: KUBECONFIG, then the Pod's ServiceAccount.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
@@ -57,6 +59,7 @@ def run(
     manage_gate: bool | None,  # noqa: FBT001 - click hands it over
     plain_http_hosts: str,
     pull_secrets: str,
+    image: str,
     watch_namespaces: str,
     kubeconfig: str | None,
     log_level: str,
@@ -76,6 +79,7 @@ def run(
         manage_gate=not in_pod if manage_gate is None else manage_gate,
         plain_http_hosts=frozenset(_words(plain_http_hosts)),
         pull_secrets=_names("--pull-secrets", pull_secrets),
+        image=_image(image),
         watch_namespaces=_names("--watch-namespaces", watch_namespaces),
         proxies=_proxies(getproxies()),
     )
@@ -128,6 +132,16 @@ def _place(flag: str, text: str) -> tuple[str, int]:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _image(text: str) -> str:
+    """Return an image as it was written. Raises InputError for what is no reference."""
+    if text:
+        try:
+            parse(text)
+        except UnparsableReference as error:
+            raise InputError(f"--image: {error}; write it like registry.example.com/pawl:1.0") from error
+    return text
 
 
 def _names(flag: str, text: str) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import structlog
 
 from pawl.api.errors import ClusterError, Forbidden, NotFound
 from pawl.controllers.health import HealthServer, flag_check, lag_check
+from pawl.controllers.registrystore import KIND as REGISTRY
 from pawl.controllers.replica import Replica
 from pawl.controllers.resync import Resync
 from pawl.controllers.tasks import run_until
@@ -102,7 +103,7 @@ class Operator:
         log.info("ready", policies=len(self._replica.store))
 
     async def _crds_are_served(self) -> None:
-        """Wait until policies can be listed, saying every ten seconds what is missing; go on without overrides."""
+        """Wait until policies can be listed, saying every ten seconds what is missing; go on without other kinds."""
         policies, *others = self._resyncs
         while (missing := await _missing(policies)) is not None:
             log.warning(missing.what, error=missing.error, fix="pawl crds | kubectl apply -f -")
@@ -116,11 +117,13 @@ class Operator:
             log.warning(missing.what, error=missing.error)
             await asyncio.sleep(PATIENCE)
         if missing is not None:
-            fix = "apply CRDs and rights, then restart this replica; no override is worked on until then"
+            store = self._replica.registries if resync.kind == REGISTRY else self._replica.overrides
+            what = "RegistryStorage" if resync.kind == REGISTRY else "override"
+            fix = f"apply CRDs and rights, then restart this replica; no {what} is worked on until then"
             log.warning("left out", kind=resync.kind, reason=missing.what, error=missing.error, fix=fix)
             self._resyncs.remove(resync)
             self._replica.watch.leave_out(resync.kind)
-            self._replica.overrides.blind = True
+            store.blind = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from pawl.controllers.health import LoopLag
 from pawl.controllers.metrics import Gauges, Metrics
 from pawl.controllers.overridestore import OverrideStore
 from pawl.controllers.queue import Key, QueueSettings, WorkQueue
+from pawl.controllers.registrystore import KIND as REGISTRY
+from pawl.controllers.registrystore import RegistryStore
 from pawl.controllers.resync import Resync
 from pawl.controllers.settings import Settings
 from pawl.controllers.store import ObjectStore, PolicyStore
@@ -42,8 +44,10 @@ class Replica:
     tally: Tally
     store: PolicyStore
     overrides: OverrideStore
+    registries: RegistryStore
     queue: WorkQueue
     override_queue: WorkQueue
+    registry_queue: WorkQueue
     elector: Elector
     recorder: Recorder
     registry: RegistryClient
@@ -97,15 +101,16 @@ async def build(settings: Settings, gate_of: Callable[[Cluster], Gate] = no_gate
     )
     owners.tally = Tally(metrics)
     store = PolicyStore(lane_of)
-    overrides = OverrideStore(clustered=not settings.watch_namespaces)
+    overrides, registries = OverrideStore(clustered=not settings.watch_namespaces), RegistryStore()
     owners.queue = WorkQueue(_queue_settings(settings, store, metrics))
-    override_queue = WorkQueue(_override_settings(settings, metrics))
+    override_queue = WorkQueue(_plain_settings(settings.override_workers, metrics))
+    registry_queue = WorkQueue(_plain_settings(settings.registry_workers, metrics))
     owners.elector = Elector(cluster, Candidate(settings.namespace, LEASE, identity), settings.lease)
     owners.recorder = Recorder(cluster, RecorderSettings(instance=identity))
     network = NetworkPolicy(deny_loopback=settings.in_pod, plain_http_hosts=settings.plain_http_hosts)
     registry = _registry(settings, network, metrics)
-    stores = (store, *overrides.stores)
-    wake = _waker(owners.queue, override_queue)
+    stores = (store, *overrides.stores, registries.objects)
+    wake = _waker(owners.queue, override_queue, registry_queue)
     return Replica(
         settings=settings,
         identity=identity,
@@ -114,8 +119,10 @@ async def build(settings: Settings, gate_of: Callable[[Cluster], Gate] = no_gate
         tally=owners.tally,
         store=store,
         overrides=overrides,
+        registries=registries,
         queue=owners.queue,
         override_queue=override_queue,
+        registry_queue=registry_queue,
         elector=owners.elector,
         recorder=owners.recorder,
         registry=registry,
@@ -129,9 +136,11 @@ async def build(settings: Settings, gate_of: Callable[[Cluster], Gate] = no_gate
     )
 
 
-def _waker(policies: WorkQueue, overrides: WorkQueue) -> Callable[[Key], None]:
+def _waker(policies: WorkQueue, overrides: WorkQueue, registries: WorkQueue) -> Callable[[Key], None]:
+    queues = {"ImagePolicy": policies, REGISTRY: registries}
+
     def wake(key: Key) -> None:
-        (policies if key.kind == "ImagePolicy" else overrides).add(key)
+        queues.get(key.kind, overrides).add(key)
 
     return wake
 
@@ -149,8 +158,8 @@ def lane_of(image: str) -> str:
         return ""
 
 
-def _override_settings(settings: Settings, metrics: Metrics) -> QueueSettings:
-    return QueueSettings(total=settings.override_workers, waited=metrics.waited, ran=metrics.ran)
+def _plain_settings(workers: int, metrics: Metrics) -> QueueSettings:
+    return QueueSettings(total=workers, waited=metrics.waited, ran=metrics.ran)
 
 
 def _queue_settings(settings: Settings, store: PolicyStore, metrics: Metrics) -> QueueSettings:

@@ -37,6 +37,10 @@ class Settings:
     """Of these, at most so many for one registry: a slow host must not take all places."""
     override_workers: int = 4
     """Overrides reconciled at once; each may write to many workloads at a time."""
+    registry_workers: int = 4
+    """RegistryStorages looked at at once."""
+    image: str = ""
+    """Pawl's own image: the Jobs of RegistryStorages run from it. Empty: nothing that needs one is begun."""
     webhook: tuple[str, int] | None = None
     """Host and port of the webhook, for clusters without MutatingAdmissionPolicy; None: not served."""
     manage_gate: bool = False

@@ -18,6 +18,7 @@ from pawl.api.imageoverride import Override
 from pawl.api.imagepolicy import ImagePolicy
 from pawl.api.meta import REQUESTED_AT, REQUESTED_AT_FLUX
 from pawl.api.reasons import Reason
+from pawl.api.registrystorage import RegistryStorage
 from pawl.cluster.resources import IMAGE_POLICIES, Resource
 from pawl.controllers.queue import Key
 from pawl.decide.objects import COPIES
@@ -49,7 +50,7 @@ class _Narrow(msgspec.Struct, omit_defaults=True, rename="camel"):
     """What is kept of a resource: spec and status as they came."""
 
     metadata: _Meta
-    spec: msgspec.Raw
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
     api_version: str = ""
     kind: str = ""
     status: msgspec.Raw = msgspec.Raw(b"{}")
@@ -188,7 +189,7 @@ def read(model: type[T], raw: bytes) -> T:
         raise Stalled(Reason.INVALID_SPEC, text) from error
 
 
-def requested_at(found: ImagePolicy | Override) -> str | None:
+def requested_at(found: ImagePolicy | Override | RegistryStorage) -> str | None:
     """Return the value of the annotation that asks for a run now; ours goes before Flux's."""
     notes = found.metadata.annotations
     return notes.get(REQUESTED_AT) or notes.get(REQUESTED_AT_FLUX)

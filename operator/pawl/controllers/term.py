@@ -21,6 +21,7 @@ from pawl.controllers.ledgersweep import LedgerSweep
 from pawl.controllers.live import LiveImages
 from pawl.controllers.loop import Loop
 from pawl.controllers.overrideterm import OverrideTerm
+from pawl.controllers.registryterm import RegistryTerm
 from pawl.controllers.replica import Replica
 from pawl.controllers.report import Reporter
 from pawl.controllers.tasks import run_until
@@ -44,8 +45,8 @@ class Term:
         sweep = LedgerSweep(ledgers, self._existing, self._guard, replica.settings.watch_namespaces)
         for key in replica.store:
             replica.queue.add(key)
-        overrides = OverrideTerm(replica, self._guard)
-        await run_until(asyncio.Event(), replica.queue.run(loop.work), sweep.run(), overrides.run())
+        others = (OverrideTerm(replica, self._guard).run(), RegistryTerm(replica, self._guard).run())
+        await run_until(asyncio.Event(), replica.queue.run(loop.work), sweep.run(), *others)
 
     async def _fill(self, book: LedgerBook) -> None:
         """Read the ledgers in one go; where that fails, each is read when it is needed."""

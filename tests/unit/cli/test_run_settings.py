@@ -34,6 +34,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "manage_gate": ("true", True),
     "plain_http_hosts": ("a.lan:5000,b.lan:80", "a.lan:5000,b.lan:80"),
     "pull_secrets": ("regcred,other", "regcred,other"),
+    "image": ("registry.lan:5000/pawl:1.0", "registry.lan:5000/pawl:1.0"),
     "watch_namespaces": ("shop,pay", "shop,pay"),
     "kubeconfig": ("/nowhere", "/nowhere"),
     "log_level": ("debug", "debug"),
