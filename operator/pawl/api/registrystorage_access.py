@@ -65,6 +65,9 @@ class Users(Model):
     rotate_every: Duration = Field(
         "720h", description="Pawl's own user gets a successor after this; both are valid for a day. 1h to 8760h."
     )
+    disabled: bool = Field(
+        default=False, description="Nobody logs in: whoever reaches the registry may push and delete."
+    )
 
 
 class IngressOptions(Model):
@@ -110,3 +113,8 @@ class RegistryAccess(Model):
         default=False,
         description="Write certs.d/<host>/hosts.toml on every node. Needs a namespace that allows host paths.",
     )
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether nobody needs to log in. A null `users` is an absent one, as for the API server: Pawl's own user."""
+        return self.users is not None and self.users.disabled
