@@ -58,6 +58,7 @@ class StoreRef(StatusModel):
     )
     claim: Short = Field("", description="The claim, of a Filesystem.")
     own_claim: bool = Field(default=False, description="Whether Pawl made the claim.")
+    access_mode: Word = Field("", description="How the claim may be mounted, of a Filesystem. Empty: ReadWriteOnce.")
     size: Word = Field("", description="Size that was asked for.")
     endpoint: Short = Field("", description="Of S3.")
     bucket: Short = Field("", description="Of S3.")
