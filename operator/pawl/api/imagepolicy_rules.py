@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from pawl.api.meta import DURATION
+from pawl.api.cel import IPV6, IS_DURATION, LABEL, RE2, cel_string
 from pawl.api.rules import Refusal, Rule
 
-_NAME: Final = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-_HOST: Final = f"((localhost|{_NAME}(\\.{_NAME})+|\\[[0-9A-Fa-f:]+\\])(:[0-9]{{1,5}})?|{_NAME}:[0-9]{{1,5}})"
+_HOST: Final = f"((localhost|{LABEL}(\\.{LABEL})+|{IPV6})(:[0-9]{{1,5}})?|{LABEL}:[0-9]{{1,5}})"
 _PART: Final = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
 # A first part without dot, port or brackets is no host but a folder of the default registry, and in lower case like it.
 _FOLDER: Final = "[a-z0-9]+((_|__|-+)[a-z0-9]+)*"
@@ -22,10 +21,6 @@ REPOSITORY: Final = f"^(({_HOST}|{_FOLDER})(/{_PART})+|{_PART})$"
 
 _LAST_PART: Final = "self.substring(self.lastIndexOf('/') + 1)"
 _FORBIDDEN: Final = Refusal.FORBIDDEN
-
-
-def _cel_string(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _without(*names: str) -> dict[str, object]:
@@ -59,39 +54,34 @@ IMAGE_RULES: Final = (
     Rule(
         "spec.image",
         f"self.contains('://') || self.contains('@') || {_LAST_PART}.contains(':')"
-        f" || (self.matches({_cel_string(REPOSITORY)}) && !self.matches('^[0-9a-f]{{64}}$'))",
+        f" || (self.matches({cel_string(REPOSITORY)}) && !self.matches('^[0-9a-f]{{64}}$'))",
         "image is [host[:port]/]path, the path in lower case and without blanks, "
         "such as registry.example.com/shop/web, localhost:5000/web or [fd00::1]:5000/web",
     ),
 )
 
-# Only a duration that the schema accepts too is converted: the user gets a sentence, not an error of the conversion.
-_IS_DURATION: Final = f"self.size() > 1 && self.matches({_cel_string(DURATION)})"
-
 TIME_RULES: Final = (
     Rule(
         "spec.interval",
-        f"{_IS_DURATION} && duration(self) >= duration('10s') && duration(self) <= duration('8760h')",
+        f"{IS_DURATION} && duration(self) >= duration('10s') && duration(self) <= duration('8760h')",
         "interval is a duration such as 5m or 1h30m, between 10s and 8760h; "
         "to scan once right now set the annotation reconcile.pawl.dev/requestedAt",
     ),
     Rule(
         "spec.timeout",
-        f"{_IS_DURATION} && duration(self) >= duration('1s') && duration(self) <= duration('10m')",
+        f"{IS_DURATION} && duration(self) >= duration('1s') && duration(self) <= duration('10m')",
         "timeout is a duration such as 30s, between 1s and 10m",
     ),
     Rule(
         "spec.gates.minimumAge",
-        f"{_IS_DURATION} && duration(self) <= duration('8760h')",
+        f"{IS_DURATION} && duration(self) <= duration('8760h')",
         "gates.minimumAge is a duration such as 48h, at most 8760h (a year); to stop advancing set suspend",
     ),
 )
 
-_RE2: Final = "''.matches(self) in [true, false]"  # an invalid pattern is an error here, and an error is a refusal
-
 TAG_RULES: Final = (
-    Rule("spec.tags.include", _RE2, "tags.include is a regular expression in RE2 syntax, without look-around"),
-    Rule("spec.tags.exclude[]", _RE2, "tags.exclude lists regular expressions in RE2 syntax, without look-around"),
+    Rule("spec.tags.include", RE2, "tags.include is a regular expression in RE2 syntax, without look-around"),
+    Rule("spec.tags.exclude[]", RE2, "tags.exclude lists regular expressions in RE2 syntax, without look-around"),
     Rule(
         "spec.tags",
         "!has(self.extract) || has(self.include)",
