@@ -67,7 +67,10 @@ class StoreRef(StatusModel):
     path_style: bool = Field(default=True, description="Of S3.")
     credentials_secret: Short = Field("", description="Name of the Secret, of S3.")
     ca_secret: Short = Field("", description="Name of the Secret, of S3.")
+    storage_class: Short = Field("", description="Class of the claim that Pawl makes; empty: that of the cluster.")
+    access_mode: Word = Field("", description="Of the claim.")
     since: Time | None = Field(None, description="When it was first served.")
+    grown_at: Time | None = Field(None, description="When Pawl last made the claim larger.")
 
     @property
     def label(self) -> str:
@@ -83,6 +86,7 @@ class Freeze(StatusModel):
     reason: Word = Field(description="Collection, Migration, Pressure or Spec.")
     since: Time = Field(description="When it was asked to.")
     thaw_by: Time | None = Field(None, description="It takes pushes again at this time at the latest.")
+    full: bool = Field(default=False, description="Whether the store is too full besides, which has no deadline.")
 
 
 class RepositoryUsage(StatusModel):
@@ -117,7 +121,10 @@ class MigrationStatus(StatusModel):
     target: StoreRef = Field(description="To where.")
     started_at: Time = Field(description="When it began.")
     phase_since: Time = Field(description="When this phase began.")
-    attempt: Count = Field(0, description="How often the Job of this phase was begun.")
+    generation: Count = Field(0, description="The generation of the spec that asked for it.")
+    attempt: Count = Field(0, description="How often a Job of this migration was begun.")
+    failures: Count = Field(0, description="How often the Job of this phase failed in a row.")
+    retry_at: Time | None = Field(None, description="When its Job is begun again.")
     objects: Count = Field(0, description="Objects of the source.")
     objects_done: Count = Field(0, description="Of these, proved on the target.")
     bytes: Count = Field(0, description="Bytes of the source.")
@@ -132,6 +139,7 @@ class MigrationStatus(StatusModel):
     )
     opened_at: Time | None = Field(None, description="When the new store took its first push.")
     hold_until: Time | None = Field(None, description="Until then the old store is kept.")
+    reason: Word = Field("", description="Why it failed, or why its Job is begun again.")
     message: Text = Field("", description="What it does or waits for.")
 
 
@@ -163,6 +171,8 @@ class CollectionStatus(StatusModel):
         default_factory=list, description="The first that go.", json_schema_extra=list_type("atomic")
     )
     finished_at: Time | None = Field(None, description="When it ended.")
+    percent: Count = Field(0, description="How full the store was when it ended.")
+    reason: Word = Field("", description="What came of it, in a word.")
     message: Text = Field("", description="What came of it.")
 
 

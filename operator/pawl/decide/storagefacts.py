@@ -131,6 +131,8 @@ class Facts:
     collect_due: bool = False
     """Whether the schedule names a time since the last collection, or the annotation asks for a run."""
     collect_requested: bool = False
+    retry_requested: bool = False
+    """Whether the annotation reconcile.pawl.dev/requestedAt has a value that was not acted on yet."""
     conditions: tuple[Condition, ...] = ()
     """Of access and connectivity, as other parts found them; they pass into the status."""
     blocked: str = ""
