@@ -68,7 +68,6 @@ class StoreRef(StatusModel):
     credentials_secret: Short = Field("", description="Name of the Secret, of S3.")
     ca_secret: Short = Field("", description="Name of the Secret, of S3.")
     storage_class: Short = Field("", description="Class of the claim that Pawl makes; empty: that of the cluster.")
-    access_mode: Word = Field("", description="Of the claim.")
     since: Time | None = Field(None, description="When it was first served.")
     grown_at: Time | None = Field(None, description="When Pawl last made the claim larger.")
 
