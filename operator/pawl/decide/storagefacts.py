@@ -121,6 +121,8 @@ class Facts:
     memory: Memory
     server: Server = Server()
     works: Mapping[Task, Work] = field(default_factory=dict)
+    stray: tuple[str, ...] = ()
+    """Pods of deleted Jobs that did not end yet: they may still write to a store."""
     claims: Mapping[str, Claim] = field(default_factory=dict)
     meter: Meter | None = None
     plan: Plan | None = None
