@@ -2,8 +2,8 @@
 
 The list of what is built stands in `gomod/go.mod` and the modules below it; this file knows how. Each binary lands
 under its final name by one rename, so an interrupted build goes on where it stopped and a half-written binary is never
-run. What only real nodes need is built only for them. Nothing here starts anything: see `controlplane`, `kwok`,
-`registry` and `nodedaemons`.
+run. What only real nodes need is built only for them, and so are the stores beside a registry. Nothing here starts
+anything: see `controlplane`, `kwok`, `registry`, `minio` and `nodedaemons`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ NODE_PACKAGES: Mapping[str, str] = {
 DNS = {"coredns": "."}
 TOOL = {"tool": "."}
 """The static program of `gomod/tool`, for images."""
+MINIO = {"minio": "github.com/minio/minio"}
+REGISTRY2 = {"registry2": "."}
+"""Distribution 2.8, with the drivers that Pawl knows."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Builder:
     command: Run = run
     pause: Callable[[float], None] = time.sleep
     progress: Progress = SILENT
+
+
+@dataclass(frozen=True)
+class StorageParts:
+    """Paths of what the storage of registries is tried with."""
+
+    minio: Path
+    registry2: Path
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,21 @@ def build(builder: Builder) -> Path:
 def build_tool(builder: Builder) -> Path:
     """Build the static program for images and return its path; seconds, from the standard library only."""
     return build(replace(builder, gomod=builder.gomod / "tool", packages=TOOL)) / "tool"
+
+
+def build_minio(builder: Builder) -> Path:
+    """Build MinIO and return its path: two minutes the first time. Raises SandboxError as `build` does."""
+    return build(replace(builder, gomod=builder.gomod / "minio", packages=MINIO)) / "minio"
+
+
+def build_registry2(builder: Builder) -> Path:
+    """Build the registry of the line before and return its path. Raises SandboxError as `build` does."""
+    return build(replace(builder, gomod=builder.gomod / "registry2", packages=REGISTRY2)) / "registry2"
+
+
+def build_storage_parts(builder: Builder) -> StorageParts:
+    """Build MinIO and the older registry. Raises SandboxError as `build` does."""
+    return StorageParts(build_minio(builder), build_registry2(builder))
 
 
 def build_node_parts(builder: Builder) -> NodeParts:
