@@ -10,7 +10,7 @@ Neighbours: `wire` borrows, `sockets` dials. Not here: requests.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -18,7 +18,7 @@ import httpcore
 
 from pawl.registry.addresses import NetworkPolicy
 from pawl.registry.proxies import Proxy, ProxySettings
-from pawl.registry.sockets import GuardedNetwork, Resolver
+from pawl.registry.sockets import NOWHERE, GuardedNetwork, Place, Resolver
 from pawl.registry.targets import Endpoint, Origin
 from pawl.registry.trust import TrustStore
 
@@ -115,16 +115,26 @@ class _Proxied:
 
 
 class Pools:
-    """All pools of a process. `concurrency` is the limit of requests to one host, so a pool never makes anyone wait."""
+    """All pools of a process. `concurrency` is the limit of requests to one host, so a pool never makes anyone wait.
+
+    `elsewhere` as in `GuardedNetwork`.
+    """
 
     def __init__(
-        self, policy: NetworkPolicy, proxies: ProxySettings, resolve: Resolver, *, concurrency: int, seconds: float
+        self,
+        policy: NetworkPolicy,
+        proxies: ProxySettings,
+        resolve: Resolver,
+        *,
+        concurrency: int,
+        seconds: float,
+        elsewhere: Mapping[Place, Place] = NOWHERE,
     ) -> None:
         self._policy = policy
         self._proxies = proxies
         self._trust = TrustStore()
         self._concurrency = concurrency
-        self._guarded = GuardedNetwork(policy.admit, resolve, seconds)
+        self._guarded = GuardedNetwork(policy.admit, resolve, seconds, elsewhere)
         # A proxy is the administrator's own choice and may well be a neighbour on loopback.
         self._to_proxy = GuardedNetwork(lambda _host, addresses: addresses, resolve, seconds)
         self._pools: OrderedDict[tuple[Origin, str], _Pool] = OrderedDict()

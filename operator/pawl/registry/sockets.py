@@ -12,8 +12,9 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any, cast
 
 import httpcore
@@ -27,6 +28,11 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 
 Admit = Callable[[str, Sequence[str]], Sequence[str]]
 """Host and its addresses to those that may be dialled. Raises ForbiddenTarget."""
+
+Place = tuple[str, int]
+"""Host and port."""
+
+NOWHERE: Mapping[Place, Place] = MappingProxyType({})
 
 _HIGH_WATER = 256 * 1024  # bytes kept unread before the peer is held back
 _MOST_ADDRESSES = 4
@@ -163,12 +169,18 @@ class SocketStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
 
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Dials admitted addresses only. `seconds` bounds resolution and, again, connecting."""
+    """Dials admitted addresses only. `seconds` bounds resolution and, again, connecting.
 
-    def __init__(self, admit: Admit, resolve: Resolver, seconds: float) -> None:
+    `elsewhere`: host and port to the ones that are dialled in their place; TLS still names the first.
+    """
+
+    def __init__(
+        self, admit: Admit, resolve: Resolver, seconds: float, elsewhere: Mapping[Place, Place] = NOWHERE
+    ) -> None:
         self._admit = admit
         self._resolve = resolve
         self._seconds = seconds
+        self._elsewhere = elsewhere
 
     async def connect_tcp(
         self,
@@ -185,6 +197,7 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             Unreachable: no address, or none that answers.
 
         """
+        host, port = self._elsewhere.get((host, port), (host, port))
         addresses = list(self._admit(host, await self._addresses(host, port)))[:_MOST_ADDRESSES]
         patience = max(self._seconds / len(addresses), _LEAST_DIAL)
         causes: list[str] = []
