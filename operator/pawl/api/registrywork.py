@@ -131,7 +131,8 @@ class TagVerdict(StatusModel):
     digest: str = ""
     keep: bool
     reason: str
-    """KeepTags, KeepLast, KeepYounger, InUse, MinimumAge, NoRule, SharedDigest, or Expired."""
+    """Stays: KeepTags, KeepLast, KeepYounger, InUse, MinimumAge, NoRule. Goes: Expired, or SharedDigest where something
+    else needs what it stands for. Referrer, either way: it follows the image that it is about."""
     by: str = ""
     """What uses it, or which rule."""
 
