@@ -27,8 +27,9 @@ from pawl.cluster.rights import Where, rules
 from pawl.sandbox import Cluster as Sandbox
 
 RBAC: Final = "apis/rbac.authorization.k8s.io/v1"
-EVERYWHERE: Final = (Where.CLUSTER, Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE)
-WATCHED: Final = (Where.WATCHED, Where.NAMESPACED, Where.SECRETS, Where.SECRETS_WRITE)
+REGISTRIES: Final = (Where.REGISTRIES, Where.REGISTRIES_CLUSTER)
+EVERYWHERE: Final = (Where.CLUSTER, Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE, *REGISTRIES)
+WATCHED: Final = (Where.WATCHED, Where.NAMESPACED, Where.SECRETS, Where.SECRETS_WRITE, Where.REGISTRIES)
 
 Gone = Collection[tuple[str, str, str]]
 

@@ -12,6 +12,9 @@ from enum import StrEnum
 from typing import Final
 
 from pawl.cluster.resources import (
+    BUDGETS,
+    CERTIFICATES,
+    CLAIMS,
     CLUSTER_IMAGE_OVERRIDES,
     CLUSTER_IMAGE_RULES,
     CONFIG_MAPS,
@@ -22,6 +25,7 @@ from pawl.cluster.resources import (
     IMAGE_OVERRIDES,
     IMAGE_POLICIES,
     IMAGE_RULES,
+    INGRESSES,
     JOBS,
     LEASES,
     MUTATING_BINDINGS,
@@ -30,10 +34,14 @@ from pawl.cluster.resources import (
     NAMESPACES,
     NODES,
     PODS,
+    REGISTRY_STORAGES,
     REPLICA_SETS,
+    REVISIONS,
     SECRETS,
     SERVICE_ACCOUNTS,
+    SERVICES,
     STATEFUL_SETS,
+    STORAGE_CLASSES,
     Resource,
 )
 
@@ -54,6 +62,8 @@ class Where(StrEnum):
     OWN = "own"
     SECRETS = "secrets"
     SECRETS_WRITE = "secretsWrite"
+    REGISTRIES = "registries"
+    REGISTRIES_CLUSTER = "registriesCluster"
     MANAGE_GATE = "manageGate"
     OUTSIDE = "outside"
 
@@ -90,6 +100,7 @@ _READ: Final = ("get", "list", "watch")
 _FOLLOW: Final = ("list", "watch")
 _TABLE: Final = ("list", "watch", "create", "update", "delete")
 _ROLL: Final = ("get", "list", "watch", "patch")
+_KEEP: Final = ("watch", "create", "patch", "delete")
 
 RIGHTS: Final = (
     Right(Where.WATCHED, IMAGE_POLICIES, _READ, "policies", "what is wanted"),
@@ -111,6 +122,20 @@ RIGHTS: Final = (
     Right(Where.SECRETS, SECRETS, ("get",), "credentials", "pull Secrets that a policy, a Pod or an override names"),
     Right(Where.SECRETS, SERVICE_ACCOUNTS, ("get",), "credentials", "pull Secrets of ServiceAccounts"),
     Right(Where.SECRETS_WRITE, SECRETS, ("create", "patch", "delete"), "copies", "copies by `copyFrom`"),
+    Right(Where.REGISTRIES, REGISTRY_STORAGES, (*_READ, "patch"), "registries", "patch for the finalizer alone"),
+    Right(Where.REGISTRIES, REGISTRY_STORAGES, ("patch",), "registries", "what was found and done", "status"),
+    Right(Where.REGISTRIES, DEPLOYMENTS, ("list", *_KEEP), "registries", "server and meter"),
+    Right(Where.REGISTRIES, DAEMON_SETS, ("list", *_KEEP), "registries", "`access.nodeTrust`"),
+    Right(Where.REGISTRIES, SERVICES, ("get", "list", *_KEEP), "registries", "the server's name and address"),
+    Right(Where.REGISTRIES, INGRESSES, ("list", *_KEEP), "registries", "service type Ingress"),
+    Right(Where.REGISTRIES, BUDGETS, ("list", "create", "patch", "delete"), "registries", "several replicas"),
+    Right(Where.REGISTRIES, CONFIG_MAPS, ("list", *_KEEP), "registries", "configuration, orders, ledgers"),
+    Right(Where.REGISTRIES, CLAIMS, ("get", "list", *_KEEP), "registries", "stores; deleted only if told to"),
+    Right(Where.REGISTRIES, JOBS, ("list", "watch", "create", "delete"), "registries", "migration, collection, proofs"),
+    Right(Where.REGISTRIES, PODS, _FOLLOW, "registries", "servers and work; images in use"),
+    Right(Where.REGISTRIES, CERTIFICATES, ("list", "create", "patch", "delete"), "registries", "`access.tls.issuerRef`"),
+    Right(Where.REGISTRIES, REVISIONS, ("list",), "registries", "images that a rollback would go back to"),
+    Right(Where.REGISTRIES_CLUSTER, STORAGE_CLASSES, ("get",), "registries", "whether claims of a class can grow"),
     Right(Where.CLUSTER, NAMESPACES, _FOLLOW, "overrides", "labels"),
     Right(Where.CLUSTER, NODES, _FOLLOW, "overrides", "platforms, prepulls"),
     Right(Where.CLUSTER, CLUSTER_IMAGE_OVERRIDES, (*_READ, "patch"), "overrides", "patch for finalizer and note alone"),
@@ -142,8 +167,8 @@ RIGHTS: Final = (
     Right(Where.OUTSIDE, NAMESPACES, ("create",), "election", "only if the namespace of the Lease may be missing"),
 )
 
-_SEEN: Final = ("imagepolicies", "imageoverrides", "imagerules")
-_WRITTEN: Final = ("imagepolicies", "imageoverrides")
+_SEEN: Final = ("imagepolicies", "imageoverrides", "imagerules", "registrystorages")
+_WRITTEN: Final = ("imagepolicies", "imageoverrides", "registrystorages")
 _EDIT: Final = ("create", "update", "patch", "delete", "deletecollection")
 
 

@@ -23,6 +23,8 @@ _FORM: Final = """\
 #   own           a Role in Pawl's own namespace
 #   secrets       where watched goes: Secrets and ServiceAccounts that something names
 #   secretsWrite  where watched goes: copies of Secrets, and Jobs that are being made anew
+#   registries    where watched goes: RegistryStorages and what they are made of
+#   registriesCluster   ClusterRole: classes of claims
 #   manageGate    with --manage-gate in a Pod: ClusterRole
 #   users         added to the roles view, edit and admin of people
 """
@@ -34,6 +36,11 @@ _TOLD: Final = {
         "Secrets that Pawl writes",
         "Where the ones above are, if an override has `copyFrom` or recreates Jobs.",
     ),
+    Where.REGISTRIES: (
+        "Registries",
+        "Where the ones above are, if there may be a RegistryStorage. It needs to write Secrets as well.",
+    ),
+    Where.REGISTRIES_CLUSTER: ("Registries, cluster", "In the ClusterRole of an install for all namespaces."),
     Where.CLUSTER: ("Cluster", "In the ClusterRole of an install for all namespaces."),
     Where.NAMESPACED: (
         "Watched namespaces, without a ClusterRole",

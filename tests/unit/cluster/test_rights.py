@@ -90,7 +90,7 @@ def test_there_is_no_wildcard_and_secrets_are_never_listed() -> None:
 
 
 def test_a_namespaced_install_has_no_right_on_what_has_no_namespace() -> None:
-    places = (Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE, Where.OWN)
+    places = (Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE, Where.REGISTRIES, Where.OWN)
     assert [right for right in RIGHTS if right.where in places and not right.resource.namespaced] == []
     assert [rule["resources"] for rule in rules(Where.NAMESPACED)] == [["namespaces"]]
 
@@ -103,7 +103,11 @@ def test_names_are_those_that_others_use() -> None:
 
 def test_people_write_no_status_and_no_table() -> None:
     writes = [rule for each in people().values() for rule in each if set(rule["verbs"]) - {"get", "list", "watch"}]
-    assert {name for rule in writes for name in rule["resources"]} == {"imagepolicies", "imageoverrides"}
+    assert {name for rule in writes for name in rule["resources"]} == {
+        "imagepolicies",
+        "imageoverrides",
+        "registrystorages",
+    }
 
 
 def test_nothing_is_granted_twice_in_one_place() -> None:
