@@ -1,0 +1,299 @@
+"""A whole distribution registry, read from its store: repositories, tags, manifests, blobs, uploads, and its faults.
+
+One listing, then the tags, the links of manifests, and each manifest once. Faults are noted, never raised: whoever
+reads decides what they mean. About 300 bytes of memory an object.
+Neighbours: `decide.layout` names keys, `decide.compact` is the form of what is held, `jobs.collectplan` judges it,
+`jobs.verify` holds it against the bytes. Not here: writing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from pawl.decide.compact import Digest, Node, node_of, pack, unpack
+from pawl.decide.layout import (
+    BLOBS,
+    LINK_BYTES,
+    REPOSITORIES,
+    ROOT,
+    Entry,
+    EntryKind,
+    blob_key,
+    linked,
+    parse,
+    revision_link_key,
+    tag_current_key,
+)
+from pawl.decide.manifestgraph import MAX_MANIFEST, Descriptor, Manifest, references
+from pawl.decide.retention import Tag
+from pawl.jobs.store import Object, ObjectMissing, Store
+
+Item = TypeVar("Item")
+
+
+_OTHER: Final = Entry(EntryKind.OTHER)
+
+
+class FaultKind(StrEnum):
+    """What can be wrong."""
+
+    BAD_LINK = "BadLink"
+    """A link whose body is not the digest in its path, or none at all: the server's collector stops at it."""
+    STRANGE = "Strange"
+    """A key that no server writes, in a place where the collector stops at it."""
+    UNREADABLE = "Unreadable"
+    """A manifest that is there and cannot be read."""
+    MISSING = "Missing"
+    """Something is referred to and not there."""
+    WRONG_SIZE = "WrongSize"
+    """A blob has another size than its manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong. `digest` is the one in the key's path, or the one of the manifest that refers."""
+
+    kind: FaultKind
+    key: str
+    message: str
+    entry: Entry = _OTHER
+    digest: Digest = b""
+
+
+@dataclass(slots=True)
+class Held:
+    """What one repository holds. `index`: the digests that each tag stood for once, by tag."""
+
+    tags: dict[str, Tag] = field(default_factory=dict)
+    index: dict[str, set[Digest]] = field(default_factory=dict)
+    revisions: dict[Digest, float | None] = field(default_factory=dict)
+    layers: set[Digest] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Upload:
+    """One upload that was begun: its keys, its bytes, and when it last moved."""
+
+    keys: list[str] = field(default_factory=list)
+    size: int = 0
+    modified: float = 0.0
+
+
+@dataclass(slots=True)
+class Inventory:
+    """All that a store holds. `nodes` and `opaque` are of the manifests that repositories name."""
+
+    repositories: dict[str, Held] = field(default_factory=dict)
+    blobs: dict[Digest, int] = field(default_factory=dict)
+    nodes: dict[Digest, Node] = field(default_factory=dict)
+    opaque: dict[Digest, str] = field(default_factory=dict)
+    """Manifests that the server's collector cannot read, and why."""
+    uploads: dict[tuple[str, str], Upload] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all blobs."""
+        return sum(self.blobs.values())
+
+    @property
+    def tags(self) -> int:
+        """Number of tags."""
+        return sum(len(held.tags) for held in self.repositories.values())
+
+    def of(self, repository: str) -> Held:
+        """Return what is held of a repository, empty where it was unknown."""
+        return self.repositories.setdefault(repository, Held())
+
+
+_STOPS: Final = ("/_layers/", "/_manifests/revisions/")
+"""Places under a repository in which the server's collector reads every file called `link`."""
+
+
+async def read_inventory(store: Store, parallel: int = 16) -> Inventory:
+    """Read a store. Raises StoreError where it cannot be read at all."""
+    inventory = await list_inventory(store)
+    await _read_tags(store, inventory, parallel)
+    await _read_revisions(store, inventory, parallel)
+    await _read_manifests(store, inventory, parallel)
+    return inventory
+
+
+async def list_inventory(store: Store) -> Inventory:
+    """Read what a listing tells: no digest of a tag, no manifest. Raises StoreError."""
+    inventory = Inventory()
+    async for page in store.list(f"{ROOT}/"):
+        for found in page:
+            _note(inventory, found)
+    return inventory
+
+
+def _note(inventory: Inventory, found: Object) -> None:
+    entry = parse(found.key)
+    digest = pack(entry.digest)
+    pushed = found.modified if found.modified > 0 else None
+    if entry.kind is EntryKind.BLOB:
+        inventory.blobs[digest] = found.size
+    elif entry.kind is EntryKind.UPLOAD:
+        _note_upload(inventory, entry, found)
+    elif entry.kind is EntryKind.TAG_CURRENT_LINK:
+        inventory.of(entry.repository).tags[entry.tag] = Tag(b"", pushed)
+    elif entry.digest:
+        _note_link(inventory, entry, digest, found)
+    elif fault := _strange(found.key):
+        inventory.faults.append(fault)
+
+
+def _note_link(inventory: Inventory, entry: Entry, digest: Digest, found: Object) -> None:
+    held = inventory.of(entry.repository)
+    if entry.kind is EntryKind.TAG_INDEX_LINK:
+        held.index.setdefault(entry.tag, set()).add(digest)
+    if found.size != len(entry.digest):
+        inventory.faults.append(_bad_link(found.key, entry, f"it has {found.size} bytes, a digest has 71 and more"))
+    elif entry.kind is EntryKind.LAYER_LINK:
+        held.layers.add(digest)
+    elif entry.kind is EntryKind.REVISION_LINK:
+        held.revisions[digest] = found.modified if found.modified > 0 else None
+
+
+def _note_upload(inventory: Inventory, entry: Entry, found: Object) -> None:
+    name = found.key[len(REPOSITORIES) + len(entry.repository) + len("/_uploads/") :].split("/", 1)[0]
+    upload = inventory.uploads.setdefault((entry.repository, name), Upload())
+    upload.keys.append(found.key)
+    upload.size += found.size
+    upload.modified = max(upload.modified, found.modified)
+
+
+def _strange(key: str) -> Fault | None:
+    """Note what makes the server's collector stop: it takes each `data` for a blob, and each `link` for a link."""
+    name = key.rpartition("/")[2]
+    if key.startswith(BLOBS) and name == "data":
+        return Fault(FaultKind.STRANGE, key, "it is no blob, and the collector stops at it")
+    if key.startswith(REPOSITORIES) and name == "link" and any(place in key for place in _STOPS):
+        return Fault(
+            FaultKind.BAD_LINK, key, "its path is no digest, or its repository has no name that a server takes"
+        )
+    return None
+
+
+def _bad_link(key: str, entry: Entry, message: str) -> Fault:
+    return Fault(FaultKind.BAD_LINK, key, message, entry, pack(entry.digest))
+
+
+async def _read_tags(store: Store, inventory: Inventory, parallel: int) -> None:
+    async def read(place: tuple[str, str]) -> None:
+        repository, tag = place
+        key = tag_current_key(repository, tag)
+        held = inventory.repositories[repository]
+        digest = linked(await _link(store, key))
+        if digest:
+            held.tags[tag] = Tag(pack(digest), held.tags[tag].pushed)
+        else:
+            entry = Entry(EntryKind.TAG_CURRENT_LINK, repository, tag)
+            inventory.faults.append(_bad_link(key, entry, "it holds no digest"))
+
+    await each(
+        ((name, tag) for name, held in inventory.repositories.items() for tag in list(held.tags)), read, parallel
+    )
+
+
+async def _read_revisions(store: Store, inventory: Inventory, parallel: int) -> None:
+    """Read the links of manifests: the server's collector believes their bodies, not their paths."""
+
+    async def read(place: tuple[str, Digest]) -> None:
+        repository, digest = place
+        name = unpack(digest)
+        key = revision_link_key(repository, name)
+        if (body := await _link(store, key)) != name.encode():
+            inventory.repositories[repository].revisions.pop(digest, None)
+            entry = Entry(EntryKind.REVISION_LINK, repository, digest=name)
+            inventory.faults.append(_bad_link(key, entry, f"it holds {linked(body) or 'no digest'}"))
+
+    places = ((name, digest) for name, held in inventory.repositories.items() for digest in list(held.revisions))
+    await each(places, read, parallel)
+
+
+async def _link(store: Store, key: str) -> bytes:
+    try:
+        return await store.read(key, LINK_BYTES)
+    except ObjectMissing:
+        return b""
+
+
+async def _read_manifests(store: Store, inventory: Inventory, parallel: int) -> None:
+    shared: dict[Digest, Digest] = {digest: digest for digest in inventory.blobs}
+
+    async def read(digest: Digest) -> None:
+        key = blob_key(unpack(digest))
+        if inventory.blobs[digest] > MAX_MANIFEST:
+            return _unreadable(inventory, digest, "it is larger than a manifest may be")
+        try:
+            manifest = references(None, await store.read(key, MAX_MANIFEST))
+        except ValueError as error:
+            return _unreadable(inventory, digest, str(error))
+        except ObjectMissing:
+            inventory.blobs.pop(digest, None)
+            return None
+        _note_manifest(inventory, digest, manifest, shared)
+        return None
+
+    named = {digest for held in inventory.repositories.values() for digest in held.revisions}
+    await each((digest for digest in named if digest in inventory.blobs), read, parallel)
+
+
+def _unreadable(inventory: Inventory, digest: Digest, why: str) -> None:
+    inventory.opaque[digest] = why
+    inventory.faults.append(Fault(FaultKind.UNREADABLE, blob_key(unpack(digest)), why, digest=digest))
+
+
+def _note_manifest(inventory: Inventory, digest: Digest, manifest: Manifest, shared: dict[Digest, Digest]) -> None:
+    node = node_of(manifest)
+    inventory.nodes[digest] = Node(_same(node.children, shared), _same(node.blobs, shared), node.config, node.subject)
+    if node.opaque:
+        _unreadable(inventory, digest, node.opaque)
+    for descriptor in (*manifest.children, *manifest.blobs):
+        if fault := _dangling(inventory, digest, descriptor, sized=not manifest.schema1):
+            inventory.faults.append(fault)
+
+
+def _same(digests: Iterable[Digest], shared: dict[Digest, Digest]) -> tuple[Digest, ...]:
+    """Return the digests as they are held already: images share most of their layers."""
+    return tuple(shared.setdefault(digest, digest) for digest in digests)
+
+
+def _dangling(inventory: Inventory, digest: Digest, descriptor: Descriptor, *, sized: bool) -> Fault | None:
+    size = inventory.blobs.get(pack(descriptor.digest))
+    key = blob_key(descriptor.digest)
+    if size is None and not descriptor.foreign:
+        return Fault(FaultKind.MISSING, key, f"manifest {unpack(digest)} refers to it", digest=digest)
+    if sized and size is not None and size != descriptor.size:
+        said = f"it has {size} bytes, manifest {unpack(digest)} says {descriptor.size}"
+        return Fault(FaultKind.WRONG_SIZE, key, said, digest=digest)
+    return None
+
+
+async def each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]], parallel: int) -> None:
+    """Do something with each item, so many at once. The first error ends all and is raised."""
+    waiting = iter(items)
+
+    async def go_on() -> None:
+        for item in waiting:
+            await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(parallel):
+                group.create_task(go_on())
+    except ExceptionGroup as several:
+        raise _first(several) from None
+
+
+def _first(several: ExceptionGroup[Exception]) -> Exception:
+    found: Exception = several
+    while isinstance(found, ExceptionGroup):
+        found = found.exceptions[0]
+    return found
