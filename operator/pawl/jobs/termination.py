@@ -7,11 +7,10 @@ Neighbours: `progress` calls it, `api.registrywork` is the form. Not here: what 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
-
-import structlog
 
 from pawl.api.registrywork import REPORT_BYTES, Plan, Report, Step
 
@@ -33,8 +32,10 @@ def leave(report: Report, path: Path) -> None:
     """Write the report where the kubelet looks for it. Where there is no such directory, nobody looks."""
     try:
         path.write_bytes(fitted(report))
+    except FileNotFoundError:
+        return
     except OSError as error:
-        structlog.get_logger().warning("the report cannot be left", path=str(path), error=error.strerror)
+        sys.stderr.write(f"pawl: the report cannot be left in {path}: {error.strerror}\n")
 
 
 def _shorter(report: Report) -> Iterator[Report]:
