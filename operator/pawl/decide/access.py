@@ -34,6 +34,8 @@ class AccessFacts:
     tls_version: str = ""
     """Changes with the certificate that is served."""
     internal_secret: str = ""
+    internal_version: str = ""
+    """Changes with what the Pods share."""
     users_secret: str = ""
     htpasswd_secret: str = ""
     pull_secret: str = ""
