@@ -8,11 +8,10 @@ Neighbours: `decide.layout` names keys, `decide.compact` is the form of what is 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 from pawl.decide.compact import Digest, Node, node_of, pack, unpack
 from pawl.decide.layout import (
@@ -30,10 +29,11 @@ from pawl.decide.layout import (
 )
 from pawl.decide.manifestgraph import MAX_MANIFEST, Descriptor, Manifest, references
 from pawl.decide.retention import Tag
-from pawl.jobs.store import Object, ObjectMissing, Store
+from pawl.jobs.copystore import CopyStore
+from pawl.jobs.readahead import Wanted, each, read_all
+from pawl.jobs.store import Object
 
-Item = TypeVar("Item")
-
+__all__ = ["Fault", "FaultKind", "Held", "Inventory", "Upload", "each", "list_inventory", "read_inventory"]
 
 _OTHER: Final = Entry(EntryKind.OTHER)
 
@@ -114,7 +114,7 @@ _STOPS: Final = ("/_layers/", "/_manifests/revisions/")
 """Places under a repository in which the server's collector reads every file called `link`."""
 
 
-async def read_inventory(store: Store, parallel: int = 16) -> Inventory:
+async def read_inventory(store: CopyStore, parallel: int = 16) -> Inventory:
     """Read a store. Raises StoreError where it cannot be read at all."""
     inventory = await list_inventory(store)
     await _read_tags(store, inventory, parallel)
@@ -123,7 +123,7 @@ async def read_inventory(store: Store, parallel: int = 16) -> Inventory:
     return inventory
 
 
-async def list_inventory(store: Store) -> Inventory:
+async def list_inventory(store: CopyStore) -> Inventory:
     """Read what a listing tells: no digest of a tag, no manifest. Raises StoreError."""
     inventory = Inventory()
     async for page in store.list(f"{ROOT}/"):
@@ -184,65 +184,53 @@ def _bad_link(key: str, entry: Entry, message: str) -> Fault:
     return Fault(FaultKind.BAD_LINK, key, message, entry, pack(entry.digest))
 
 
-async def _read_tags(store: Store, inventory: Inventory, parallel: int) -> None:
-    async def read(place: tuple[str, str]) -> None:
+async def _read_tags(store: CopyStore, inventory: Inventory, parallel: int) -> None:
+    def take(place: tuple[str, str], body: bytes) -> None:
         repository, tag = place
-        key = tag_current_key(repository, tag)
         held = inventory.repositories[repository]
-        digest = linked(await _link(store, key))
-        if digest:
-            held.tags[tag] = Tag(pack(digest), held.tags[tag].pushed)
-        else:
+        held.tags[tag] = Tag(pack(linked(body)), held.tags[tag].pushed)
+        if not linked(body):
             entry = Entry(EntryKind.TAG_CURRENT_LINK, repository, tag)
-            inventory.faults.append(_bad_link(key, entry, "it holds no digest"))
+            inventory.faults.append(_bad_link(tag_current_key(repository, tag), entry, "it holds no digest"))
 
-    await each(
-        ((name, tag) for name, held in inventory.repositories.items() for tag in list(held.tags)), read, parallel
-    )
+    places = [(name, tag) for name, held in inventory.repositories.items() for tag in held.tags]
+    await read_all(store, (Wanted(place, tag_current_key(*place), LINK_BYTES) for place in places), take, parallel)
 
 
-async def _read_revisions(store: Store, inventory: Inventory, parallel: int) -> None:
+async def _read_revisions(store: CopyStore, inventory: Inventory, parallel: int) -> None:
     """Read the links of manifests: the server's collector believes their bodies, not their paths."""
 
-    async def read(place: tuple[str, Digest]) -> None:
+    def take(place: tuple[str, Digest], body: bytes) -> None:
         repository, digest = place
         name = unpack(digest)
-        key = revision_link_key(repository, name)
-        if (body := await _link(store, key)) != name.encode():
+        if body != name.encode():
             inventory.repositories[repository].revisions.pop(digest, None)
             entry = Entry(EntryKind.REVISION_LINK, repository, digest=name)
-            inventory.faults.append(_bad_link(key, entry, f"it holds {linked(body) or 'no digest'}"))
+            said = f"it holds {linked(body) or 'no digest'}"
+            inventory.faults.append(_bad_link(revision_link_key(repository, name), entry, said))
 
-    places = ((name, digest) for name, held in inventory.repositories.items() for digest in list(held.revisions))
-    await each(places, read, parallel)
-
-
-async def _link(store: Store, key: str) -> bytes:
-    try:
-        return await store.read(key, LINK_BYTES)
-    except ObjectMissing:
-        return b""
+    places = [(name, digest) for name, held in inventory.repositories.items() for digest in held.revisions]
+    links = (Wanted(place, revision_link_key(place[0], unpack(place[1])), LINK_BYTES) for place in places)
+    await read_all(store, links, take, parallel)
 
 
-async def _read_manifests(store: Store, inventory: Inventory, parallel: int) -> None:
+async def _read_manifests(store: CopyStore, inventory: Inventory, parallel: int) -> None:
     shared: dict[Digest, Digest] = {digest: digest for digest in inventory.blobs}
 
-    async def read(digest: Digest) -> None:
-        key = blob_key(unpack(digest))
-        if inventory.blobs[digest] > MAX_MANIFEST:
-            return _unreadable(inventory, digest, "it is larger than a manifest may be")
+    def take(digest: Digest, body: bytes) -> None:
         try:
-            manifest = references(None, await store.read(key, MAX_MANIFEST))
+            manifest = references(None, body)
         except ValueError as error:
-            return _unreadable(inventory, digest, str(error))
-        except ObjectMissing:
-            inventory.blobs.pop(digest, None)
-            return None
-        _note_manifest(inventory, digest, manifest, shared)
-        return None
+            _unreadable(inventory, digest, str(error))
+        else:
+            _note_manifest(inventory, digest, manifest, shared)
 
-    named = {digest for held in inventory.repositories.values() for digest in held.revisions}
-    await each((digest for digest in named if digest in inventory.blobs), read, parallel)
+    named = {digest for held in inventory.repositories.values() for digest in held.revisions} & inventory.blobs.keys()
+    for digest in [large for large in named if inventory.blobs[large] > MAX_MANIFEST]:
+        named.discard(digest)
+        _unreadable(inventory, digest, "it is larger than a manifest may be")
+    manifests = (Wanted(digest, blob_key(unpack(digest)), inventory.blobs[digest]) for digest in named)
+    await read_all(store, manifests, take, parallel)
 
 
 def _unreadable(inventory: Inventory, digest: Digest, why: str) -> None:
@@ -274,26 +262,3 @@ def _dangling(inventory: Inventory, digest: Digest, descriptor: Descriptor, *, s
         said = f"it has {size} bytes, manifest {unpack(digest)} says {descriptor.size}"
         return Fault(FaultKind.WRONG_SIZE, key, said, digest=digest)
     return None
-
-
-async def each(items: Iterable[Item], work: Callable[[Item], Awaitable[None]], parallel: int) -> None:
-    """Do something with each item, so many at once. The first error ends all and is raised."""
-    waiting = iter(items)
-
-    async def go_on() -> None:
-        for item in waiting:
-            await work(item)
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(parallel):
-                group.create_task(go_on())
-    except ExceptionGroup as several:
-        raise _first(several) from None
-
-
-def _first(several: ExceptionGroup[Exception]) -> Exception:
-    found: Exception = several
-    while isinstance(found, ExceptionGroup):
-        found = found.exceptions[0]
-    return found
