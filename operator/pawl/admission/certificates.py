@@ -3,27 +3,22 @@
 Whoever comes first makes the Secret, the others read it; a pair is renewed long before it ends, and the authority with
 it, while the old one is trusted on until its own end. Where something else writes the Secret, it is only read.
 Neighbours: `admission.webhook` serves with it, `admission.trust` says when, `admission.webhookconfig` hands the
-authorities to the API server. Not here: certificates of users.
+authorities to the API server, `cluster.certificates` makes them. Not here: certificates of users.
 """
 
 from __future__ import annotations
 
 import base64
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pawl.api.errors import Conflict, NotFound, Stalled
 from pawl.api.reasons import Reason
+from pawl.cluster.certificates import Pair, alive, fits, is_pem, issuers, new_authority, new_pair
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import SECRETS
 
@@ -31,11 +26,7 @@ SECRET_NAME: Final = "pawl-webhook"
 LIFETIME: Final = timedelta(days=365)
 RENEW_BEFORE: Final = timedelta(days=90)
 """Replicas look every few minutes; a quarter of a year is enough for any that was away."""
-SKEW: Final = timedelta(hours=1)
-"""Valid from a little earlier, for clocks that were set back."""
 TRIES: Final = 5
-
-_AUTHORITY: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pawl-webhook-ca")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +38,14 @@ class Bundle:
     key: bytes = field(repr=False)
 
     @property
+    def pair(self) -> Pair:
+        """The serving certificate and its key."""
+        return Pair(self.certificate, self.key)
+
+    @property
     def ends(self) -> datetime:
         """When the serving certificate ends, in UTC."""
-        return x509.load_pem_x509_certificate(self.certificate).not_valid_after_utc
+        return self.pair.ends
 
     def serves(self, hosts: Sequence[str], now: datetime) -> bool:
         """Tell whether it is good for these names and not due to be renewed."""
@@ -57,12 +53,7 @@ class Bundle:
 
     def lacks(self, hosts: Sequence[str]) -> tuple[str, ...]:
         """Return the names that it is not good for."""
-        found = x509.load_pem_x509_certificate(self.certificate)
-        try:
-            names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        except x509.ExtensionNotFound:
-            return tuple(hosts)
-        return tuple(host for host in hosts if _host(host) not in names)
+        return self.pair.lacks(hosts)
 
 
 class _Data(msgspec.Struct):
@@ -88,16 +79,10 @@ def new_bundle(hosts: Sequence[str], now: datetime, trusted: bytes = b"") -> Bun
 
     The authority's key is thrown away: each renewal makes a new one. `trusted` are authorities that hold on.
     """
-    signer, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    authority = _builder(_AUTHORITY, signer, now, ca=True).sign(signer, hashes.SHA256())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pawl-webhook")])
-    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
-    builder = _builder(subject, key, now, ca=False).add_extension(names, critical=False)
-    builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-    issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
-    leaf = builder.add_extension(issuer, critical=False).sign(signer, hashes.SHA256())
-    before = b"".join(_pem(old) for old in _alive(trusted, now)[:1])
-    return Bundle(_pem(authority) + before, _pem(leaf), _key_pem(key))
+    authority = new_authority("pawl-webhook-ca", now, LIFETIME)
+    pair = new_pair(authority, hosts, now, LIFETIME, "pawl-webhook")
+    before = b"".join(alive(trusted, now)[:1])
+    return Bundle(authority.certificate + before, pair.certificate, pair.key)
 
 
 async def ensure_bundle(cluster: Cluster, namespace: str, hosts: Sequence[str], now: datetime) -> Bundle:
@@ -124,19 +109,11 @@ async def read_bundle(cluster: Cluster, namespace: str) -> Bundle:
     except NotFound as error:
         text = f"Secret {namespace}/{SECRET_NAME} does not exist; make it, or run with --webhook-certificates Pawl"
         raise Stalled(Reason.SECRET_NOT_FOUND, text) from error
-    found = _read(msgspec.structs.replace(data, ca=data.ca or _issuers(data.certificate)))
+    found = _read(msgspec.structs.replace(data, ca=data.ca or issuers(data.certificate)))
     if found is None:
         text = f"Secret {namespace}/{SECRET_NAME} holds no key with its certificate (tls.key, tls.crt, ca.crt); mend it"
         raise Stalled(Reason.SECRET_INVALID, text)
     return found
-
-
-def _issuers(chain: bytes) -> bytes:
-    try:
-        found = x509.load_pem_x509_certificates(chain)
-    except ValueError:
-        return b""
-    return b"".join(map(_pem, found[1:] or found))
 
 
 async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], now: datetime) -> Bundle:
@@ -157,13 +134,7 @@ async def _ensure_once(cluster: Cluster, namespace: str, hosts: Sequence[str], n
 def _read(data: _Data) -> Bundle | None:
     """Read what the Secret holds; None for what somebody broke."""
     bundle = Bundle(data.ca, data.certificate, data.key)
-    try:
-        x509.load_pem_x509_certificates(bundle.authorities)
-        served = x509.load_pem_x509_certificate(bundle.certificate).public_key()
-        key = serialization.load_pem_private_key(bundle.key, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-    return bundle if key.public_key() == served else None
+    return bundle if fits(bundle.pair) and is_pem(bundle.authorities) else None
 
 
 def _body(namespace: str, bundle: Bundle, version: str | None) -> dict[str, object]:
@@ -176,37 +147,3 @@ def _body(namespace: str, bundle: Bundle, version: str | None) -> dict[str, obje
         "type": "kubernetes.io/tls",
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
-
-
-def _alive(trusted: bytes, now: datetime) -> list[x509.Certificate]:
-    known = x509.load_pem_x509_certificates(trusted) if trusted else []
-    return [each for each in known if each.not_valid_after_utc > now]
-
-
-def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime, *, ca: bool
-) -> x509.CertificateBuilder:
-    begin = now.astimezone(UTC) - SKEW
-    usage = x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(_AUTHORITY).public_key(key.public_key())
-    builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(begin).not_valid_after(begin + LIFETIME)
-    builder = builder.add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
-    builder = builder.add_extension(usage, critical=True)
-    return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-
-
-def _host(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        return x509.DNSName(host)
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
