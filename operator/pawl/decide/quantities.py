@@ -6,7 +6,7 @@ Neighbours: `subset` compares by value, `expansion` and `pressure` count bytes. 
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 _FORM: Final = re.compile(
@@ -26,3 +26,24 @@ def quantity(text: str) -> Decimal:
     if unit in _BINARY:
         return value * (1 << _BINARY[unit])
     return value.scaleb(_DECIMAL[unit]) if unit else value
+
+
+def amount_of(text: str) -> int:
+    """Return an amount as a whole number, rounded up. Raises ValueError for what is none."""
+    return int(quantity(text).to_integral_value(ROUND_CEILING))
+
+
+def amount_or(text: object, default: int = 0) -> int:
+    """Return an amount that somebody wrote, `default` where there is none."""
+    try:
+        return amount_of(text) if isinstance(text, str) else int(text) if isinstance(text, int) else default
+    except ValueError:
+        return default
+
+
+def in_gibibytes(count: int) -> str:
+    """Return bytes as people read them: `1.5 GiB`, `300 MiB`."""
+    for unit, power in (("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if count >= 1 << power:
+            return f"{count / (1 << power):.3g} {unit}"
+    return f"{count} B"
