@@ -24,6 +24,7 @@ from pawl.api.reason_docs_override import OVERRIDE_CONDITIONS, OVERRIDE_REASONS
 from pawl.api.reason_docs_registry import REGISTRY_CONDITIONS, REGISTRY_REASONS
 from pawl.api.reasons import ConditionType, Reason
 from pawl.api.registrystorage import RegistryStorage
+from pawl.api.registrystorage_rules import RULES as REGISTRY_STORAGE_RULES
 from pawl.api.rules import Rule
 
 
@@ -172,6 +173,7 @@ REGISTRY_STORAGE: Final = Kind(
         REASON,
         AGE,
     ),
+    rules=REGISTRY_STORAGE_RULES,
     conditions=REGISTRY_CONDITIONS,
     reasons=REGISTRY_REASONS,
 )

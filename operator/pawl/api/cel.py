@@ -1,4 +1,4 @@
-"""Pieces of CEL that rules of several kinds are put together from.
+"""Pieces of CEL and of JSON Schema that rules of several kinds are put together from.
 
 Neighbours: `api.rules` says what a rule is, `api.<kind>_rules` declare those of a kind. Not here: rules of one kind.
 """
@@ -86,4 +86,14 @@ def selector_rules(path: str) -> tuple[Rule, ...]:
 
 
 def _when_operator(one: str, other: str, then: dict[str, object]) -> dict[str, object]:
-    return {"if": {"properties": {"operator": {"enum": [one, other]}}}, "then": then}
+    return when({"properties": {"operator": {"enum": [one, other]}}}, then)
+
+
+def when(condition: dict[str, object], then: dict[str, object]) -> dict[str, object]:
+    """Return JSON Schema for: what fits the condition fits the other as well."""
+    return {"if": condition, "then": then}
+
+
+def chosen(name: str, value: object) -> dict[str, object]:
+    """Return JSON Schema for: the field is given, and has this value."""
+    return {"required": [name], "properties": {name: {"const": value}}}

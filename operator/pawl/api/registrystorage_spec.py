@@ -57,16 +57,20 @@ class Resources(Model):
     )
 
 
+# Clients compare a list as a whole: a default that the API server wrote into an item would be a difference for ever.
+# So a default of an item is a factory, which the model knows and the schema does not.
 class Toleration(Model):
     """A taint that is put up with, as in `Pod.spec.tolerations`."""
 
-    key: Annotated[str, StringConstraints(max_length=317)] = Field("", description="Key of the taint; empty means all.")
-    operator: Annotated[str, StringConstraints(max_length=6, pattern=r"^(Equal|Exists)$")] = Field(
-        "Equal", description="Equal or Exists."
+    key: Annotated[str, StringConstraints(max_length=317)] = Field(
+        default_factory=str, description="Key of the taint; empty means all."
     )
-    value: Annotated[str, StringConstraints(max_length=63)] = Field("", description="For Equal.")
+    operator: Annotated[str, StringConstraints(max_length=6, pattern=r"^(Equal|Exists)$")] = Field(
+        default_factory=lambda: "Equal", description="Equal, which is the default, or Exists."
+    )
+    value: Annotated[str, StringConstraints(max_length=63)] = Field(default_factory=str, description="For Equal.")
     effect: Annotated[str, StringConstraints(max_length=16, pattern=r"^(|NoSchedule|PreferNoSchedule|NoExecute)$")] = (
-        Field("", description="Empty means all effects.")
+        Field(default_factory=str, description="Empty means all effects.")
     )
 
 
@@ -198,10 +202,12 @@ class RetentionRule(Model):
     )
     keep_younger_than: Duration | None = Field(None, description="Keep tags that were pushed within this time.")
     keep_in_use: bool = Field(
-        default=True, description="Keep what the cluster runs, may run again, or a policy holds or held."
+        default_factory=lambda: True,
+        description="Keep what the cluster runs, may run again, or a policy holds or held. Default: true.",
     )
     keep_untagged: bool = Field(
-        default=False, description="Keep manifests without a tag that nothing in use refers to."
+        default_factory=bool,
+        description="Keep manifests without a tag that nothing in use refers to. Default: false.",
     )
 
 

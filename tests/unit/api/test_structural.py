@@ -117,7 +117,7 @@ def test_rules_are_sentences_that_the_api_server_accepts(kind: Kind) -> None:
         assert 20 < len(rule.message) < 2048
         assert not rule.message.endswith(".")
         assert "\n" not in rule.message
-        assert not rule.field or rule.field.removeprefix(".") in at(structural_schema(kind), rule.path)["properties"]
+        at(structural_schema(kind), rule.path + rule.field)  # raises where there is no such field
 
 
 @kinds
