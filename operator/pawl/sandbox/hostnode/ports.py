@@ -1,0 +1,122 @@
+"""NodePorts: a TCP proxy on loopback for each, to a ready Pod that is chosen when a connection comes.
+
+As kube-proxy does it, but in this process; where a port is taken on this machine, it is tried again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pawl.sandbox.hostnode.kube import Kube
+from pawl.sandbox.ports import LOOPBACK
+
+Json = dict[str, Any]
+
+SERVICES = "/api/v1/services"
+CHUNK = 256 * 1024
+CONNECT = 5.0
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A Pod that a Service may lead to."""
+
+    pod: Json
+    address: str
+
+
+Backends = Callable[[], Iterable[Backend]]
+
+
+class NodePorts:
+    """All listening NodePorts. `ready` gives the ready Pods of this node."""
+
+    def __init__(self, kube: Kube, ready: Backends) -> None:
+        self._kube = kube
+        self._ready = ready
+        self._servers: dict[int, asyncio.Server] = {}
+        self._routes: dict[int, tuple[Json, Json]] = {}
+        self._turn = 0
+
+    async def tick(self) -> None:
+        """Listen on what is asked for, and on nothing else."""
+        services = await self._kube.items(SERVICES)
+        if services is None:
+            return
+        self._routes = {
+            port["nodePort"]: (service, port)
+            for service in services
+            for port in service["spec"].get("ports") or ()
+            if port.get("nodePort")
+        }
+        for number in set(self._servers) - set(self._routes):
+            self._servers.pop(number).close()
+        for number in set(self._routes) - set(self._servers):
+            await self._listen(number)
+
+    async def close(self) -> None:
+        """Stop listening."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    async def _listen(self, number: int) -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(number, reader, writer)
+
+        with suppress(OSError):
+            self._servers[number] = await asyncio.start_server(serve, LOOPBACK, number, limit=CHUNK)
+
+    async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            target = self._target(number)
+            if target is None:
+                return
+            async with asyncio.timeout(CONNECT):
+                there, back = await asyncio.open_connection(*target, limit=CHUNK)
+            await asyncio.gather(_pipe(reader, back), _pipe(there, writer))
+            back.close()
+        except (OSError, TimeoutError):
+            return
+        finally:
+            writer.close()
+
+    def _target(self, number: int) -> tuple[str, int] | None:
+        route = self._routes.get(number)
+        if route is None:
+            return None
+        service, port = route
+        chosen = [each for each in self._ready() if _selects(service, each.pod)]
+        if not chosen:
+            return None
+        self._turn += 1
+        backend = chosen[self._turn % len(chosen)]
+        return backend.address, _number(port.get("targetPort") or port["port"], backend.pod)
+
+
+def _selects(service: Json, pod: Json) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    selector = service["spec"].get("selector") or {}
+    same = service["metadata"]["namespace"] == pod["metadata"]["namespace"]
+    return bool(selector) and same and all(labels.get(key) == value for key, value in selector.items())
+
+
+def _number(port: int | str, pod: Json) -> int:
+    if isinstance(port, int):
+        return port
+    ports = (each for container in pod["spec"]["containers"] for each in container.get("ports") or ())
+    return next((int(each["containerPort"]) for each in ports if each.get("name") == port), 0)
+
+
+async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(CHUNK):
+            target.write(data)
+            await target.drain()
+    with suppress(OSError, RuntimeError):
+        if target.can_write_eof():
+            target.write_eof()
