@@ -28,6 +28,8 @@ CATEGORY: Final = "pawl"
 
 REQUESTED_AT: Final = "reconcile.pawl.dev/requestedAt"
 REQUESTED_AT_FLUX: Final = "reconcile.fluxcd.io/requestedAt"
+COLLECT_AT: Final = "collect.pawl.dev/requestedAt"
+"""Asks a registry for a collection now: apart from a plain run, because it refuses pushes for a while and deletes."""
 
 
 class Model(BaseModel):

@@ -184,6 +184,9 @@ class RegistryStorageStatus(StatusModel):
     last_handled_reconcile_at: Annotated[str, StringConstraints(max_length=128)] | None = Field(
         None, description="The value of the annotation reconcile.pawl.dev/requestedAt that was last acted on."
     )
+    last_handled_collect_at: Annotated[str, StringConstraints(max_length=128)] | None = Field(
+        None, description="The value of the annotation collect.pawl.dev/requestedAt that was last acted on."
+    )
     revision: Count = Field(0, description="Rises with every change of what follows; the greater copy is the truth.")
     phase: Word = Field("", description="One word: Starting, Serving, ReadOnly, Collecting, Migrating or Stalled.")
     address: Short = Field("", description="host[:port] for images.")

@@ -1,4 +1,7 @@
-"""RegistryStorages that are wrong, each with the sentence of the API server; `registrystorage_samples` has right ones."""
+"""RegistryStorages that are wrong, each with a part of the answer; `registrystorage_samples` has those that are right.
+
+Neighbours: the unit tests ask the JSON Schema and the models, the cluster tests the API server.
+"""
 
 from __future__ import annotations
 
