@@ -23,7 +23,10 @@ COMMANDS: Final = MappingProxyType(
         "rewrite": ("pawl.cli.rewrite:rewrite", "Show manifests with the images that overrides give them. Offline."),
         "gate": ("pawl.cli.gate:gate", "Print the objects by which the API server rewrites images."),
         "crds": ("pawl.cli.crds:crds", "Print the CRDs."),
-        "status": ("pawl.cli.status:status", "Show the policies and overrides of a cluster and what holds them."),
+        "status": (
+            "pawl.cli.status:status",
+            "Show policies, overrides and registries of a cluster, and what holds them.",
+        ),
         "plan": ("pawl.cli.plan:plan", "What would an override do in this cluster? Nothing is written."),
         "why": ("pawl.cli.why:why", "Why does this Pod run these images? From the template to the node."),
         "duplicates": (
@@ -32,11 +35,15 @@ COMMANDS: Final = MappingProxyType(
         ),
         "forget": ("pawl.cli.forget:forget", "Delete a policy and its ledger, to start over."),
         "uninstall": ("pawl.cli.uninstall:uninstall", "Give back what overrides changed, with Pawl or without."),
+        "registry": ("pawl.cli.registry:registry", "Look into a registry's store: usage, collection, move, faults."),
         "ready": ("pawl.cli.ready:ready", "Ask a running operator whether it is ready."),
         "sandbox": ("pawl.cli.sandbox:sandbox", "A real control plane on this machine."),
         "demo": ("pawl.cli.demo:demo", "See the main job on the sandbox."),
     }
 )
+
+HIDDEN: Final = MappingProxyType({"worker": "pawl.cli.worker:worker"})
+"""Commands that Pods run, not people."""
 
 
 class Lazy(click.Group):
@@ -50,9 +57,10 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         del ctx
-        if cmd_name not in COMMANDS:
+        place = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else HIDDEN.get(cmd_name)
+        if place is None:
             return None
-        module, name = COMMANDS[cmd_name][0].split(":")
+        module, name = place.split(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 

@@ -15,6 +15,7 @@ from pawl.api.errors import Forbidden, NotFound
 from pawl.api.imageoverride import Override
 from pawl.api.imagerules import TABLE_NAME
 from pawl.cli.table_override import SeenOverride, UnreadableOverride, read_override
+from pawl.cli.table_registry import SeenRegistry, read_registry
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import (
     CLUSTER_IMAGE_OVERRIDES,
@@ -24,6 +25,7 @@ from pawl.cluster.resources import (
     IMAGE_RULES,
     NAMESPACES,
     NODES,
+    REGISTRY_STORAGES,
     Resource,
 )
 from pawl.cluster.rows_workloads import decoders
@@ -49,6 +51,10 @@ class Live:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.notes: list[str] = []
+
+    async def registries(self, namespace: str | None) -> list[SeenRegistry]:
+        """Return the registries of a namespace (None: of all); none where no CRD is there. Raises ClusterError."""
+        return [read_registry(each) async for each in self._documents(REGISTRY_STORAGES, namespace)]
 
     async def overrides(self, namespace: str | None) -> list[SeenOverride]:
         """Return the overrides of a namespace (None: of all) and the cluster-wide ones; none where no CRD is there.
