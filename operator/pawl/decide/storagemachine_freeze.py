@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from pawl.api.registrystorage_spec import RegistryStorageSpec
-from pawl.api.registrystorage_status import CollectionPhase, Freeze, MigrationPhase
+from pawl.api.registrystorage_status import CollectionPhase, Freeze, MigrationPhase, StoreRef
 from pawl.api.registrywork import Task
 from pawl.decide.pressure import percent, too_full
 from pawl.decide.storagefacts import Facts, Memory
@@ -60,6 +60,11 @@ def migrating(memory: Memory) -> bool:
 def collecting(memory: Memory) -> bool:
     """Whether a collection is at work."""
     return memory.collection is not None and memory.collection.phase in BUSY_COLLECTION
+
+
+def forgotten(facts: Facts, wanted: StoreRef) -> bool:
+    """Whether a server runs on another store than the spec names, and nobody remembers which: it is left alone."""
+    return facts.memory.store is None and any(pod.store not in {"", wanted.id} for pod in facts.server.pods)
 
 
 def collector_runs(facts: Facts) -> bool:

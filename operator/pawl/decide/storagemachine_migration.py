@@ -86,7 +86,7 @@ def _renewed(memory: Memory, migration: MigrationStatus, wanted: StoreRef) -> Mi
 
 def _begin(facts: Facts, memory: Memory, wanted: StoreRef) -> Memory:
     source = memory.store
-    ready = source is not None and source.id != wanted.id and source.since is not None and not facts.blocked
+    ready = source is not None and source.id != wanted.id and not facts.blocked
     if source is None or not ready or lost(facts, source) or why_not(facts, memory, wanted) is not None:
         return memory
     target = memory.held if memory.held is not None and memory.held.id == wanted.id else wanted
