@@ -37,7 +37,7 @@ def step(facts: Facts) -> Step:
         memory=memory,
         want=needed,
         conditions=said,
-        phase=phase(facts, memory, said),
+        phase=phase(memory, said),
         notices=notices(facts, memory),
         wait=wait(facts, memory),
     )

@@ -17,7 +17,6 @@ from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_freeze import Why, collecting, collector_runs
 from pawl.decide.storagemachine_migration import lost
 from pawl.decide.storagemachine_want import away
-from pawl.decide.storagemachine_work import takes_pushes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,7 @@ def writable(facts: Facts, memory: Memory) -> Said:
     """Whether pushes are taken, and if not why and until when."""
     kind, rest = ConditionType.WRITABLE, memory.freeze
     if rest is None:
-        open_ = memory.store is not None and takes_pushes(facts.server, memory.store)
-        if open_ and any(pod.ready and not pod.read_only for pod in facts.server.pods):
+        if memory.store is not None and _takes(facts, memory.store):
             return Said(kind, "True", Reason.WRITABLE, "pushes are taken")
         return Said(kind, "False", Reason.STARTING, "no Pod that takes pushes is ready yet")
     if rest.reason == Why.PRESSURE:
@@ -93,7 +91,7 @@ def pressure(facts: Facts, memory: Memory) -> Said | None:
     return Said(kind, "False", Reason.ROOMY, f"{store.label} is below {limits.expand_at} percent")
 
 
-def migrated(facts: Facts, memory: Memory) -> Said | None:
+def migrated(memory: Memory) -> Said | None:
     """How far the last migration is."""
     kind, migration = ConditionType.MIGRATED, memory.migration
     if migration is None:
@@ -134,6 +132,11 @@ def corrupt(memory: Memory) -> Said | None:
     return Said(ConditionType.SOURCE_CORRUPT, "True", Reason.SOURCE_CORRUPT, text)
 
 
+def _takes(facts: Facts, store: StoreRef) -> bool:
+    able = (pod for pod in facts.server.pods if pod.ready and pod.store == store.id)
+    return any(not pod.read_only and pod.takes_pushes is not False for pod in able)
+
+
 def _waits(facts: Facts, memory: Memory, text: str) -> str:
     ending = memory.collection is not None and memory.collection.phase is CollectionPhase.THAW
     if ending and collector_runs(facts):
@@ -148,9 +151,7 @@ def _unmeasured(facts: Facts, store: StoreRef, small: str) -> Said:
     if facts.meter is not None and store.kind == "S3" and capacity(facts) == 0:
         text = "storage.s3.quota is not set: how full the bucket is cannot be said"
         return Said(ConditionType.PRESSURE, "False", Reason.ROOMY, text)
-    return Said(
-        ConditionType.PRESSURE, "Unknown", Reason.USAGE_UNKNOWN, "the meter did not answer yet; nothing is done"
-    )
+    return Said(ConditionType.PRESSURE, "Unknown", Reason.USAGE_UNKNOWN, "the meter has not answered yet")
 
 
 def _way_out(facts: Facts, store: StoreRef) -> str:

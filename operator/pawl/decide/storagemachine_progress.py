@@ -79,7 +79,7 @@ def at_work(facts: Facts, memory: Memory, migration: MigrationStatus, done: Outc
     if migration.retry_at is not None:
         if migration.retry_at > facts.now or facts.spec.suspend or facts.blocked:
             return memory
-        again = {"retry_at": None, "attempt": migration.attempt + 1}
+        again = {"retry_at": None, "reason": "", "attempt": migration.attempt + 1}
         return replace(memory, migration=migration.model_copy(update=again))
     if done.state is not State.FAILED:
         return replace(memory, migration=_shown(progressed(migration, done.report), done))

@@ -13,7 +13,7 @@ from typing import Final
 
 from pawl.api.meta import Condition
 from pawl.api.reasons import ConditionType, Reason
-from pawl.api.registrystorage_status import CollectionPhase, StoreRef
+from pawl.api.registrystorage_status import StoreRef
 from pawl.decide.schedule import fault, upcoming
 from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_conditions import Said, collected, corrupt, migrated, pressure, serving, writable
@@ -37,7 +37,7 @@ def conditions(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[Conditio
     return tuple(both[kind] for kind in ConditionType if kind in both)
 
 
-def phase(facts: Facts, memory: Memory, said: Iterable[Condition]) -> str:
+def phase(memory: Memory, said: Iterable[Condition]) -> str:
     """Return one word."""
     held = {one.type: one.status for one in said}
     words = (
@@ -87,7 +87,7 @@ def _own(facts: Facts, memory: Memory) -> Iterable[Said | None]:
     yield serving(facts, memory)
     yield writable(facts, memory)
     yield pressure(facts, memory)
-    yield migrated(facts, memory)
+    yield migrated(memory)
     yield collected(memory)
     yield corrupt(memory)
 
@@ -112,7 +112,8 @@ def _stalled(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[str, str] 
     """Say what only a person can mend."""
     store = memory.store
     if facts.blocked:
-        return Reason.INVALID_SPEC, facts.blocked
+        known = (one.reason for one in facts.conditions if one.status == "False" and one.message == facts.blocked)
+        return next(known, Reason.INVALID_SPEC), facts.blocked
     if forgotten(facts, wanted):
         text = "the memory of this registry is gone, and its server runs on another store than spec.storage names"
         return Reason.LEDGER_INVALID, f"{text}: name the one that is served, or restore the ConfigMap of the ledger"
@@ -144,9 +145,6 @@ def _doubt(facts: Facts, memory: Memory, wanted: StoreRef, serves: Said) -> tupl
         return Reason.MIGRATING, f"{serves.message}; phase {migration.phase}: {migration.message}"
     if serves.status != "True":
         return serves.reason, serves.message
-    collection = memory.collection
-    if collection is not None and collection.phase is CollectionPhase.FAILED:
-        return collection.reason or Reason.COLLECTION_FAILED, collection.message
     why = why_not(facts, memory, wanted)
     return None if why is None else (why[0], why[1])
 
