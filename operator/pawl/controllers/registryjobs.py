@@ -19,7 +19,7 @@ from pawl.cluster.client import Cluster
 from pawl.cluster.resources import CONFIG_MAPS, JOBS
 from pawl.controllers.registryapply import APPLIED, Applier, Done, Guard, Refusal, controller, marked, notes
 from pawl.controllers.registryfacts import Gathered, is_proof
-from pawl.decide.registrynames import ORDER, PORT, SERVER, WORK
+from pawl.decide.registrynames import PORT, SERVER, WORK
 from pawl.decide.registryview import address, ending, node, ready
 from pawl.decide.registryworkview import order_of
 from pawl.decide.storagefacts import WorkWant
@@ -163,6 +163,3 @@ def _digest(config: Json) -> str:
 def _is_over(job: Json) -> bool:
     ends = (job.get("status") or {}).get("conditions") or ()
     return any(one["type"] in {"Complete", "Failed"} and one["status"] == "True" for one in ends)
-
-
-__all__ = ["NO_IMAGE", "ORDER", "Jobs", "order_for"]
