@@ -45,6 +45,8 @@ class AccessFacts:
     """Sentences about Secrets of stores that are not there."""
     conditions: tuple[Condition, ...] = ()
     notices: tuple[Notice, ...] = ()
+    warning: str = ""
+    """A sentence about what the user must mend, though the server can run."""
     blocked: str = ""
     """A sentence where the server cannot be made until the user acts."""
     due: datetime | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pawl.api.registrystorage_access import IngressOptions, IssuerRef, RegistryAccess, ServiceType
+from pawl.api.registrystorage_access import IngressOptions, RegistryAccess, ServiceType
 from pawl.api.registrystorage_spec import RegistryStorageSpec
 from pawl.decide.access import AccessFacts, ServiceSeen, certified, host_of
 from pawl.decide.registrynames import ACCESS, SERVER, Names, metadata, selector
@@ -42,7 +42,7 @@ def front_parts(spec: RegistryStorageSpec, identity: Identity, access: AccessFac
     if spec.access.service.type is ServiceType.INGRESS:
         found.append(_ingress(spec, identity, secure=access.secure))
     if spec.access.tls.issuer_ref is not None:
-        found.append(_certificate(spec, identity, spec.access.tls.issuer_ref))
+        found.append(certificate(spec, identity))
     if access.ca:
         head = metadata(identity, Names(identity.name).ca, ACCESS)
         found.append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {"ca.crt": access.ca}})
@@ -95,8 +95,11 @@ def tls_secret(spec: RegistryStorageSpec, identity: Identity) -> str:
     return tls.secret_ref.name if tls.secret_ref is not None else Names(identity.name).tls
 
 
-def _certificate(spec: RegistryStorageSpec, identity: Identity, issuer: IssuerRef) -> Json:
-    names = Names(identity.name)
+def certificate(spec: RegistryStorageSpec, identity: Identity) -> Json:
+    """Return what cert-manager is asked for. It is needed before the server, which waits for the Secret."""
+    names, issuer = Names(identity.name), spec.access.tls.issuer_ref
+    if issuer is None:
+        raise ValueError("no issuer is named")
     # Without the cluster IP: most issuers refuse addresses.
     hosts = certified(spec.access, names.hosts(identity.namespace), ServiceSeen())
     issued = {"name": issuer.name, "kind": issuer.kind, "group": issuer.group}
