@@ -122,7 +122,7 @@ def _tagged(manifests: dict[str, Known], found: set[str]) -> set[str]:
 
 def _about(tag: str) -> str:
     match = re.fullmatch(r"sha256-([0-9a-f]{64})(\.(sig|att|sbom))?", tag)
-    return f"sha256:{match[1]}" if match else "none"
+    return f"sha256:{match[1]}" if match else ""
 
 
 class Maker:
