@@ -8,8 +8,10 @@ Neighbours: `decide.registryuses` maps images to a registry, `registryplans` ask
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
@@ -147,9 +149,15 @@ class UsesReader:
     """Lists. `namespaces`: only these are seen; empty means all."""
 
     def __init__(
-        self, cluster: Cluster, policies: PolicyStore, overrides: OverrideStore, namespaces: Sequence[str]
+        self,
+        cluster: Cluster,
+        policies: PolicyStore,
+        overrides: OverrideStore,
+        namespaces: Sequence[str],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._cluster = cluster
+        self._clock = clock
         self._policies = policies
         self._overrides = overrides
         self._namespaces = tuple(namespaces)
@@ -158,6 +166,10 @@ class UsesReader:
     def partial(self) -> bool:
         """Whether only some namespaces are seen."""
         return bool(self._namespaces)
+
+    def now(self) -> datetime:
+        """Return the time for which a plan is made."""
+        return datetime.fromtimestamp(self._clock(), UTC)
 
     async def read(self, storage: RegistryStorage) -> Seen:
         """Return what uses images of a registry. Raises ClusterError where it could not be found out."""

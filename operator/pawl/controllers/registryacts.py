@@ -1,0 +1,74 @@
+"""Makes the cluster as a step wants it: claims, objects, Jobs, in this order.
+
+Neighbours: `registryapply`, `registryclaims` and `registryjobs` write; `decide.storagemachine` wants. Not here: the
+memory, which is stored before any of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pawl.api.registrywork import Use
+from pawl.controllers.registryapply import PARTS, Applier, Done
+from pawl.controllers.registryclaims import KIND as CLAIM
+from pawl.controllers.registryclaims import Claims
+from pawl.controllers.registryfacts import Gathered
+from pawl.controllers.registryjobs import Jobs
+from pawl.controllers.registryuses import UsesReader
+from pawl.decide.registrynames import METER, PART, SERVER, TRUST
+from pawl.decide.serverobjects import ServerAbout, server_objects
+from pawl.decide.storagefacts import Want
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What writes. `image` is Pawl's own, with the Secrets to pull it by."""
+
+    applier: Applier
+    claims: Claims
+    jobs: Jobs
+    uses: UsesReader
+    image: str
+    pull_secrets: tuple[str, ...] = ()
+
+
+class RegistryActor:
+    """Acts. One for a term."""
+
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+
+    async def act(self, gathered: Gathered, want: Want) -> Done:
+        """Make it so. Raises Conflict, ApiUnavailable and LeaseLost; what is refused stands in the answer."""
+        hands, done, facts = self._hands, Done(), gathered.facts
+        wanted = self._objects(gathered, want)
+        claims, others = _split(wanted)
+        await hands.claims.keep(gathered, claims, want, done)
+        if not gathered.access.blocked:  # without its Secrets and names an object would say something else
+            await hands.applier.apply(facts.identity, others, gathered.live, done)
+            parts = PARTS if hands.image else {SERVER}
+            await hands.applier.drop(facts.identity, others, gathered.live, done, parts)
+        await hands.jobs.keep(gathered, want.works, lambda: self._uses(gathered), done)
+        return done
+
+    def _objects(self, gathered: Gathered, want: Want) -> tuple[Json, ...]:
+        hands, facts = self._hands, gathered.facts
+        requested = {claim.name: claim.requested for claim in facts.claims.values()}
+        about = ServerAbout(hands.image, hands.pull_secrets, requested)
+        found = server_objects(facts.spec, facts.identity, want, gathered.access, about)
+        return found if hands.image else tuple(each for each in found if _part(each) not in {METER, TRUST})
+
+    async def _uses(self, gathered: Gathered) -> tuple[Use, ...]:
+        return (await self._hands.uses.read(gathered.storage)).uses
+
+
+def _split(wanted: tuple[Json, ...]) -> tuple[list[Json], list[Json]]:
+    claims = [each for each in wanted if each["kind"] == CLAIM]
+    return claims, [each for each in wanted if each["kind"] != CLAIM]
+
+
+def _part(found: Json) -> str:
+    return str(found["metadata"]["labels"][PART])
