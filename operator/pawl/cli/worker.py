@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -34,7 +35,7 @@ def worker(task: str, order_file: str, listen: str, termination_log: str) -> int
 
     order = checked(read_order(Path(order_file)), Task(task))
     host, port = place(listen)
-    run = Run(order, Listen(host, port, os.environ.get(TOKEN_VARIABLE, "")), Path(termination_log))
+    run = Run(order, Listen(host, port, os.environ.get(TOKEN_VARIABLE, "")), Path(termination_log), sys.stdout)
     try:
         report = asyncio.run(work(run))
     except OSError as error:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import hmac
 import signal
-import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -68,7 +67,7 @@ class Run:
     order: Order
     listen: Listen
     termination_log: Path
-    stdout: TextIO = sys.stdout
+    stdout: TextIO
 
 
 async def carry_out(run: Run, work: Work) -> Report:

@@ -1,6 +1,6 @@
 """Questions to a registry server of our own: does it answer, take pushes, and serve what its store holds?
 
-Every answer is bounded in size and time, and an upload that is begun to ask is ended. Neighbours: `servers` dials;
+Every answer is bounded in size and time, and asking leaves nothing in the store. Neighbours: `servers` dials;
 `jobs.probe` and `jobs.smoke` ask from a Pod, the operator asks each Pod of a server itself. Not here: what is done
 about an answer.
 """
@@ -25,10 +25,12 @@ from pawl.registry.wire import Answer
 CANARY: Final = "pawl-canary"
 """Repository in which uploads are begun to ask whether pushes are taken."""
 
-_PAGE: Final = 1000
+PAGE: Final = 1000
+"""Entries of a list that are asked for at once; distribution caps there."""
 _MOST_PAGES: Final = 10_000
 _LENGTH_ZERO: Final = ((b"Content-Length", b"0"),)
 _BYTES: Final = (b"Content-Type", b"application/octet-stream")
+_MANIFEST: Final = (b"Content-Type", b"application/vnd.oci.image.manifest.v1+json")
 _API: Final = "docker-distribution-api-version"
 
 
@@ -46,18 +48,35 @@ class Blob:
 
 
 async def takes_pushes(target: Target, repository: str = CANARY) -> bool | None:
-    """Whether a server lets an upload begin: False for a clear 405, None where it does not say.
+    """Whether a server takes pushes: False for a clear 405 to manifest and upload, None where it does not say.
 
-    An upload that begins is ended at once. Never raises RegistryError: a server that cannot be asked does not say.
+    Never raises RegistryError: a server that cannot be asked does not say.
     """
     try:
         async with Server(target) as server:
-            answer = await begin_upload(server, repository)
-            if answer.status == 202:
-                await end_upload(server, answer)
-            return {202: True, 405: False}.get(answer.status)
+            asked = await push_nothing(server, repository)
+            if asked.status == 400:
+                return True
+            return await _refuses_uploads(server, repository) if asked.status == 405 else None
     except RegistryError:
         return None
+
+
+async def push_nothing(server: Server, repository: str, size: int = 1) -> Answer:
+    """Push a manifest of `size` bytes that is none: 400 where pushes are taken, 405 where the server is read-only.
+
+    It leaves nothing behind. An upload that is begun and ended does: distribution forgets the bytes and keeps the state
+    of their hash until its purge, and a question that is asked every minute would fill a disk with such files.
+    """
+    target = reference_target(repository, "manifests", "none")
+    return await server.ask(Question("PUT", target, (_MANIFEST,), b" " * size))
+
+
+async def _refuses_uploads(server: Server, repository: str) -> bool | None:
+    answer = await begin_upload(server, repository)
+    if answer.status == 202:
+        await end_upload(server, answer)
+    return {202: True, 405: False}.get(answer.status)
 
 
 async def api_answers(server: Server, *, anonymous: bool) -> Answer:
@@ -93,16 +112,6 @@ def upload_target(begun: Answer) -> str:
             status=begun.status,
         )
     return url.target
-
-
-async def body_passes(server: Server, repository: str, size: int) -> Answer:
-    """Send `size` bytes into an upload, forget it, and return the answer: 413 where something before it bounds them."""
-    begun = await begin_upload(server, repository)
-    if begun.status != 202:
-        return begun
-    sent = await server.ask(Question("PATCH", upload_target(begun), (_BYTES,), bytes(size)))
-    await end_upload(server, sent if sent.status == 202 else begun)
-    return sent
 
 
 async def push_blob(server: Server, repository: str, blob: Blob) -> None:
@@ -153,17 +162,17 @@ async def delete_manifest(server: Server, repository: str, digest: str) -> bool:
     return answer.status in {202, 404}
 
 
-async def catalog(server: Server) -> AsyncIterator[Sequence[str]]:
-    """Yield the repositories in pages. Raises RegistryError."""
-    async for page in _pages(server, f"/v2/_catalog?n={_PAGE}", "repositories"):
+async def catalog(server: Server, size: int = PAGE) -> AsyncIterator[Sequence[str]]:
+    """Yield the repositories in pages of at most `size`. Raises RegistryError."""
+    async for page in _pages(server, f"/v2/_catalog?n={size}", "repositories"):
         yield page
 
 
-async def tags(server: Server, repository: str) -> list[str]:
+async def tags(server: Server, repository: str, size: int = PAGE) -> list[str]:
     """Return all tags of a repository; none where it is not there. Raises RegistryError."""
     found: list[str] = []
     try:
-        async for page in _pages(server, repository_target(repository, f"tags/list?n={_PAGE}"), "tags"):
+        async for page in _pages(server, repository_target(repository, f"tags/list?n={size}"), "tags"):
             found += page
     except Missing:
         return []
