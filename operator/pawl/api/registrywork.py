@@ -192,6 +192,8 @@ class Meter(StatusModel):
     tags: int = 0
     uploads: int = 0
     upload_bytes: int = 0
+    repository_count: int = 0
     repositories: list[RepositorySize] = Field(default_factory=list)
+    """The largest ones, 500 at most."""
     walked_at: datetime | None = None
     """When blobs were counted; `used` and `capacity` are of now."""

@@ -55,7 +55,7 @@ def usage(facts: Facts) -> Usage | None:
         capacity=capacity(facts),
         percent=min(_bytes_percent(facts, meter), WHOLE),
         inodes_percent=min(_share(meter.inodes_used, meter.inodes), WHOLE),
-        repositories=len(meter.repositories),
+        repositories=max(meter.repository_count, len(meter.repositories)),
         tags=meter.tags,
         blobs=meter.blobs,
         largest=[RepositoryUsage(name=one.name[:253], bytes=one.bytes, tags=one.tags) for one in largest],
