@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import bcrypt
 import pytest
-import trustme
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from tests.registry.secured import NAME, USER, Secured, secured_registry
 from tests.support.registries import Server as Registry
-from tests.support.registries import Tls, filesystem, registry_on
+from tests.support.registries import filesystem, registry_on
 
 from pawl.api.errors import BadAnswer, Missing, RegistryError
 from pawl.registry import servercheck
@@ -25,34 +23,11 @@ from pawl.sandbox.images import Image, Pusher, build
 
 pytestmark = pytest.mark.registry
 
-NAME = "main-registry.shop.svc"
-USER = Credentials("pawl", "a password")
-
-
-@dataclass(frozen=True)
-class Secured:
-    """A registry with users under TLS, whose certificate is for NAME and nothing else."""
-
-    registry: Registry
-    ca_pem: str
-    store: Path
-
-    def target(self, credentials: Credentials = USER, url: str = f"https://{NAME}:5000") -> Target:
-        return Target(url, self.registry.host, self.ca_pem, credentials)
-
 
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    base, authority = tmp_path_factory.mktemp("secured"), trustme.CA()
-    certificate = authority.issue_cert(NAME)
-    certificate.private_key_pem.write_to_path(base / "tls.key")
-    for pem in certificate.cert_chain_pems:
-        pem.write_to_path(base / "tls.crt", append=True)
-    hashed = bcrypt.hashpw(USER.password.encode(), bcrypt.gensalt(4)).decode()
-    (base / "htpasswd").write_text(f"{USER.username}:{hashed}\n")
-    tls = Tls(base / "tls.crt", base / "tls.key")
-    with registry_on(filesystem(base / "store"), auth=base / "htpasswd", tls=tls) as registry:
-        yield Secured(registry, authority.cert_pem.bytes().decode(), base / "store")
+    with secured_registry(tmp_path_factory.mktemp("secured")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
