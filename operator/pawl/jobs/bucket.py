@@ -25,8 +25,8 @@ from obstore.store import S3Store
 
 from pawl.api.registrywork import Place
 from pawl.jobs.bucketerrors import told
-from pawl.jobs.copystore import MIB, PIECE, SCRATCH, Body, Hash, Patience, windowed
-from pawl.jobs.store import Object, ObjectMissing, Space, StoreError, StoreRefused
+from pawl.jobs.copystore import HURRY, MIB, PIECE, SCRATCH, Body, Hash, Patience, windowed
+from pawl.jobs.store import Object, ObjectMissing, Space, StoreError, StoreFull, StoreRefused
 
 if TYPE_CHECKING:  # the library has these for type checkers alone
     from obstore.store import ClientConfig, RetryConfig, S3Config
@@ -77,10 +77,10 @@ class Bucket:
     """Objects below a prefix of a bucket. `open_client` makes a client anew: with fresh credentials."""
 
     def __init__(
-        self, place: Place, patience: Patience | None = None, open_client: Callable[[Place], S3Store] = connect
+        self, place: Place, patience: Patience = HURRY, open_client: Callable[[Place], S3Store] = connect
     ) -> None:
         self._place = place
-        self._patience = patience or Patience()
+        self._patience = patience
         self._connect = open_client
         self._held: S3Store | None = None
         self._prefix = f"{place.root_directory.strip('/')}/".lstrip("/")
@@ -234,8 +234,8 @@ class Bucket:
                 await self._bear(told(error, self.label, key), waits)
 
     async def _bear(self, error: StoreError, waits: Iterator[float]) -> None:
-        """Wait and take fresh credentials where the store refused; anything else, and what lasts, is raised."""
-        wait = next(waits, None) if isinstance(error, StoreRefused) else None
+        """Wait and take fresh credentials; what no wait can mend, and what lasts, is raised."""
+        wait = None if isinstance(error, ObjectMissing | StoreFull) else next(waits, None)
         if wait is None:
             raise error
         await asyncio.sleep(wait)

@@ -7,6 +7,7 @@ kept ends with an error, and no store keeps what ended so.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -23,6 +24,10 @@ SCRATCH: Final = ".pawl/tmp/"
 """Half-written objects of a filesystem."""
 
 Body = bytes | memoryview
+
+
+class Damaged(StoreError):
+    """An object whose bytes are not what its name says, or cannot be read from its disk."""
 
 
 class Hash(Protocol):
@@ -90,13 +95,16 @@ class Patience:
     total: float = 300.0
 
     def waits(self) -> Iterator[float]:
-        """Yield the seconds to wait before each further try."""
-        wait, left = self.first, self.total
-        while left > 0:
-            step = min(wait, self.longest, left)
-            left -= step
+        """Yield the seconds to wait before each further try, until `total` has passed since the first failure."""
+        wait, end = self.first, time.monotonic() + self.total
+        while (left := end - time.monotonic()) > 0:
+            yield min(wait, self.longest, left)
             wait *= 2
-            yield step
+
+
+PATIENT: Final = Patience()
+HURRY: Final = Patience(total=0.0)
+"""For people who wait: the first failure is told."""
 
 
 async def together(*work: Coroutine[Any, Any, None]) -> None:

@@ -13,20 +13,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from pawl.jobs.copystore import PIECE, Body, Hash
+from pawl.jobs.copystore import PIECE, Body, Damaged, Hash
 from pawl.jobs.store import Object, ObjectMissing, StoreError, StoreFull, StoreRefused
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REFUSED: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def told(error: OSError, label: str, key: str) -> StoreError:
+def told(error: OSError, label: str, key: str, *, writing: bool = False) -> StoreError:
     """Return the error of a store that this error of the system is."""
     about = f"{label}, {key or 'its directory'}: {error.strerror or error}"
     if error.errno in _FULL:
         return StoreFull(f"{about}; make room, or give it more")
     if error.errno in _REFUSED:
         return StoreRefused(f"{about}; look at owner, mode and mount of the volume")
+    if error.errno == errno.EIO and not writing:
+        return Damaged(f"{about}; the disk is failing")
     if error.errno == errno.ENOENT:
         return ObjectMissing(about)
     return StoreError(f"{about}; look at the volume")

@@ -84,7 +84,7 @@ class Filesystem:
             await asyncio.to_thread(self._settle, staged)
             await self._barrier.wait()
         except OSError as error:
-            raise told(error, self.label, bodies[0][0]) from error
+            raise told(error, self.label, bodies[0][0], writing=True) from error
         finally:
             await asyncio.to_thread(discard, staged)
 
@@ -140,7 +140,7 @@ class Filesystem:
                 os.close(descriptor)
             await self._barrier.wait()
         except OSError as error:
-            raise told(error, self.label, key) from error
+            raise told(error, self.label, key, writing=True) from error
 
     async def forget(self, key: str, size: int) -> None:
         """Throw away what a killed copy left of a file."""
@@ -152,7 +152,7 @@ class Filesystem:
         try:
             await asyncio.to_thread(self._append, key, lines)
         except OSError as error:
-            raise told(error, self.label, key) from error
+            raise told(error, self.label, key, writing=True) from error
 
     async def space(self) -> Space:
         """Return room and inodes of the filesystem."""
