@@ -1,9 +1,10 @@
-"""All metrics of Pawl, in one registry of their own: every name and label stands here or in `overridemetrics`.
+"""All metrics of Pawl, in one registry of their own: every name and label stands here, in `overridemetrics` or in
+`registrymetrics`.
 
 Counters and histograms are told as things happen; gauges are read from their owners when somebody scrapes, so none can
-go stale. Labels are words of bounded sets: kinds, results, reasons, and at most a hundred hosts; never a tag, an image
-or a Pod. Names follow controller-runtime. Neighbours: `overridemetrics` has those of overrides, `health` serves all.
-Not here: HTTP.
+go stale. Labels are words of bounded sets: kinds, results, reasons, at most a hundred hosts, and names of
+RegistryStorages, which are few; never a tag, an image or a Pod. Names follow controller-runtime.
+Neighbours: `health` serves all. Not here: HTTP.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pawl import __version__
 from pawl.cluster.lease import LeaseState
 from pawl.controllers.overridemetrics import OverrideMetrics
 from pawl.controllers.queue import Key, QueueStats
+from pawl.controllers.registrymetrics import RegistryMetrics
 
 MAX_HOSTS: Final = 100
 OTHER: Final = "other"
@@ -66,6 +68,7 @@ class Metrics:
         self._outside = _Outside(self.registry)
         self._worked = _Worked(self.registry)
         self.overrides = OverrideMetrics(self.registry)
+        self.registries = RegistryMetrics(self.registry)
         self.registry.register(_Live(gauges or Gauges(), self._hosts))
         ProcessCollector(registry=self.registry)
 

@@ -125,7 +125,7 @@ class FactsGatherer:
             plan=extra.plan,
             partial_view=extra.partial,
             conditions=(*access.conditions, *extra.conditions),
-            blocked=access.blocked or next(iter(access.missing), ""),
+            blocked=access.blocked,
         )
         return Gathered(storage, facts, live, access, _meter(live, access))
 

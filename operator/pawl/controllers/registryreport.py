@@ -73,13 +73,24 @@ class RegistryReporter:
         self._store = store
         self._events = events
         self._guard = guard
+        self._said: dict[str, tuple[str, ...]] = {}
 
     async def report(self, look: Look) -> bool:
         """Write the status if it says anything new, and return whether it did. Raises ClusterError, LeaseLost."""
         storage = look.gathered.storage
         written = await self._write(storage, status_of(look))
-        self._tell(storage, (*look.step.notices, *look.gathered.access.notices))
+        self._tell(storage, (*look.step.notices, *self._news(look)))
         return written
+
+    def _news(self, look: Look) -> Sequence[Notice]:
+        """Return what is new of access: what stays as it is was told."""
+        access, uid = look.gathered.access, look.gathered.storage.metadata.uid
+        found = list(access.notices)
+        if access.warning:
+            found.append(Notice(Reason.SECRET_INVALID, access.warning, warning=True))
+        known = self._said.get(uid, ())
+        self._said[uid] = tuple(each.message for each in found)
+        return [each for each in found if each.message not in known]
 
     async def stall(self, storage: RegistryStorage, reason: Reason, message: str, now: datetime) -> None:
         """Say that a person must act before anything can be found out; what was known before stays."""

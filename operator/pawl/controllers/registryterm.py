@@ -7,12 +7,13 @@ the controller does.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import structlog
 
-from pawl.controllers.registrywakes import RegistryWakes
 from pawl.controllers.replica import Replica
+from pawl.controllers.tasks import run_until
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +31,19 @@ class RegistryTerm:
         if replica.registries.blind:
             return
         await self._until_needed()
-        log.info("registries are worked on", registries=len(replica.registries))
-        await RegistryWakes(replica.cluster, replica.registry_queue, replica.settings.watch_namespaces).run()
+        # Imported by who needs it: most clusters have no registry, and every replica would hold it in memory.
+        from pawl.controllers.registrywhole import Whole  # noqa: PLC0415
+
+        log.info("registries are worked on", registries=len(replica.registries), image=replica.settings.image)
+        await replica.complete.wait()
+        whole = Whole.of(replica, self._guard, time.time)
+        for key in replica.registries:
+            replica.registry_queue.add(key)
+        try:
+            with replica.metrics.registries.term():
+                await run_until(asyncio.Event(), *whole.works())
+        finally:
+            await whole.close()
 
     async def _until_needed(self) -> None:
         """Return once there is a RegistryStorage."""
