@@ -168,6 +168,4 @@ def _refusal(plan: Plan, order: Order, stops: list[str]) -> tuple[str, str]:
 
 
 def _cap(share: str, most: int) -> str:
-    return (
-        f"{share} would go, more than {most} %: raise spec.collection.maxDeletePercent, or keep more by rules"
-    )
+    return f"{share} would go, more than {most} %: raise spec.collection.maxDeletePercent, or keep more by rules"
