@@ -3,9 +3,10 @@
 `EXPECTED` says what tools are to make of each. Their times, uids, hosts and namespaces are made alike; everything else
 is as it was read from the API server. They are renewed by
 
-    PAWL_WRITE_FIXTURES=1 .venv/bin/python -m pytest tests/gitops/test_fixtures_live.py
+    PAWL_WRITE_FIXTURES=1 .venv/bin/python -m pytest tests/gitops/test_fixtures_{machine,live}.py
 
-Neighbours: `policy_scenes` and `override_scenes` bring them about. Not here: health checks.
+Those of registries are written by the machine that judges them, without a cluster.
+Neighbours: `policy_scenes`, `override_scenes` and `registry_scenes` bring them about. Not here: health checks.
 """
 
 from __future__ import annotations
@@ -71,6 +72,24 @@ EXPECTED: Final[Mapping[str, Expected]] = {
     "clusterimageoverride-not-idempotent": _FAILED,
     "clusterimageoverride-awaits-approval": _WAITS,
     "clusterimageoverride-suspended": _WAITS,
+    "registrystorage-new": _NEW,
+    "registrystorage-serving": _GOOD,
+    "registrystorage-not-proved": _GOOD,
+    "registrystorage-starting": _WORKING,
+    "registrystorage-pod-failing": _WORKING,
+    "registrystorage-migrating": _WORKING,
+    "registrystorage-migrating-final": _WORKING,
+    "registrystorage-holding": _GOOD,
+    "registrystorage-no-space": _FAILED,
+    "registrystorage-source-corrupt": _FAILED,
+    "registrystorage-collecting": _WORKING,
+    "registrystorage-collected": _GOOD,
+    "registrystorage-dry-run": _GOOD,
+    "registrystorage-cap-exceeded": _GOOD,
+    "registrystorage-full": _GOOD,
+    "registrystorage-cannot-expand": _GOOD,
+    "registrystorage-claim-missing": _FAILED,
+    "registrystorage-suspended": Expected("Suspended", "Current"),
 }
 
 

@@ -51,7 +51,7 @@ def _approved() -> list[Json]:
 
 
 def acts() -> tuple[Act, ...]:
-    """Every action whose result is known beforehand; `reconcile` writes the time."""
+    """Every action whose result is known beforehand; `reconcile` and `collect` write the time."""
     plan = load("imageoverride-awaits-approval")
     rollout = plan["spec"]["rollout"] | {"approvedPlan": plan["status"]["plan"]["hash"]}
     return (
@@ -63,6 +63,8 @@ def acts() -> tuple[Act, ...]:
         Act("suspend", "imageoverride-verified", {"suspend": True}),
         Act("resume", "imageoverride-suspended", {"suspend": False}),
         Act("approve-plan", "imageoverride-awaits-approval", {"rollout": rollout}),
+        Act("suspend", "registrystorage-serving", {"suspend": True}),
+        Act("resume", "registrystorage-suspended", {"suspend": False}),
     )
 
 
@@ -90,6 +92,19 @@ OVERRIDE: Final[Mapping[str, str]] = {
     "resume": "Resume",
     "approve-plan": "Approve plan",
 }
+REGISTRY: Final[Mapping[str, str]] = {
+    "reconcile": "Reconcile",
+    "suspend": "Suspend",
+    "resume": "Resume",
+    "collect": "Collect garbage",
+}
+ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "ImagePolicy": POLICY,
+    "ImageOverride": OVERRIDE,
+    "ClusterImageOverride": OVERRIDE,
+    "RegistryStorage": REGISTRY,
+}
+"""What each kind offers."""
 ICONS: Final[Mapping[str, str]] = {
     "reconcile": "fa-sync",
     "suspend": "fa-pause",
@@ -98,6 +113,7 @@ ICONS: Final[Mapping[str, str]] = {
     "accept-ordering": "fa-sort",
     "rollback": "fa-undo",
     "approve-plan": "fa-check",
+    "collect": "fa-recycle",
 }
 
 _WORKS: Final = {"reconcile", "suspend"}
@@ -130,13 +146,31 @@ ENABLED: Final[Mapping[str, set[str]]] = {
     "clusterimageoverride-not-idempotent": _WORKS,
     "clusterimageoverride-awaits-approval": {*_WORKS, "approve-plan"},
     "clusterimageoverride-suspended": {"resume"},
+    "registrystorage-new": _WORKS,
+    "registrystorage-serving": {*_WORKS, "collect"},
+    "registrystorage-not-proved": {*_WORKS, "collect"},
+    "registrystorage-starting": {*_WORKS, "collect"},
+    "registrystorage-pod-failing": {*_WORKS, "collect"},
+    "registrystorage-migrating": _WORKS,
+    "registrystorage-migrating-final": _WORKS,
+    "registrystorage-holding": {*_WORKS, "collect"},
+    "registrystorage-no-space": {*_WORKS, "collect"},
+    "registrystorage-source-corrupt": {*_WORKS, "collect"},
+    "registrystorage-collecting": _WORKS,
+    "registrystorage-collected": {*_WORKS, "collect"},
+    "registrystorage-dry-run": {*_WORKS, "collect"},
+    "registrystorage-cap-exceeded": {*_WORKS, "collect"},
+    "registrystorage-full": {*_WORKS, "collect"},
+    "registrystorage-cannot-expand": {*_WORKS, "collect"},
+    "registrystorage-claim-missing": {*_WORKS, "collect"},
+    "registrystorage-suspended": {"resume"},
 }
 """Which actions a user may take on each fixture."""
 
 
 def offered(stem: str) -> list[Json]:
     """The actions of a fixture as Argo CD lists them."""
-    names = POLICY if stem.startswith("imagepolicy-") else OVERRIDE
+    names = ACTIONS[load(stem)["kind"]]
     return [
         {
             "name": name,
@@ -151,7 +185,7 @@ def offered(stem: str) -> list[Json]:
 def forms() -> dict[Path, Json]:
     """Every file by its path."""
     made: dict[Path, Json] = {GROUP / "_/health_test.yaml": {"tests": [_health_test(stem) for stem in EXPECTED]}}
-    for kind in ("ImagePolicy", "ImageOverride"):
+    for kind in ("ImagePolicy", "ImageOverride", "RegistryStorage"):
         folder, mine = GROUP / kind / "actions", f"{kind.lower()}-"
         chosen = [act for act in acts() if act.stem.startswith(mine)]
         discovery = [

@@ -10,16 +10,17 @@ import pytest
 from lupa import lua51
 from tests.gitops.argolua import GROUP, act, discover
 from tests.gitops.fixtures import EXPECTED, load
-from tests.gitops.forms import ENABLED, OVERRIDE, POLICY, Act, acts, after, forms, offered, read
+from tests.gitops.forms import ACTIONS, ENABLED, Act, acts, after, forms, offered, read
 
 from pawl.api.imageoverride import ImageOverride
 from pawl.api.imagepolicy import ImagePolicy
-from pawl.api.meta import REQUESTED_AT
+from pawl.api.meta import COLLECT_AT, REQUESTED_AT
+from pawl.api.registrystorage import RegistryStorage
 
 Json = dict[str, Any]
 
 ACTED = [pytest.param(one, id=f"{one.name} {one.stem}") for one in acts()]
-MODELS = {"ImagePolicy": ImagePolicy, "ImageOverride": ImageOverride}
+MODELS = {"ImagePolicy": ImagePolicy, "ImageOverride": ImageOverride, "RegistryStorage": RegistryStorage}
 
 
 @pytest.mark.parametrize("path", forms(), ids=lambda path: str(path.relative_to(GROUP)))
@@ -34,10 +35,10 @@ def test_what_is_offered(stem: str) -> None:
     assert found == {entry.pop("name"): entry for entry in offered(stem)}
 
 
-@pytest.mark.parametrize("kind", ["ImagePolicy", "ImageOverride", "ClusterImageOverride"])
+@pytest.mark.parametrize("kind", ACTIONS)
 def test_every_action_that_is_offered_has_a_script_and_no_other_has(kind: str) -> None:
     names = {path.parent.name for path in (GROUP / kind / "actions").glob("*/action.lua")}
-    assert names == set(POLICY if kind == "ImagePolicy" else OVERRIDE)
+    assert names == set(ACTIONS[kind])
 
 
 @pytest.mark.parametrize("one", ACTED)
@@ -52,12 +53,22 @@ def test_what_an_action_writes_is_a_valid_object(one: Act) -> None:
     MODELS[done["kind"]].model_validate(done)
 
 
-@pytest.mark.parametrize("stem", ["imagepolicy-selected", "imageoverride-verified"])
-def test_reconcile_writes_the_time(stem: str) -> None:
+@pytest.mark.parametrize(
+    ("stem", "name", "annotation"),
+    [
+        ("imagepolicy-selected", "reconcile", REQUESTED_AT),
+        ("imageoverride-verified", "reconcile", REQUESTED_AT),
+        ("registrystorage-serving", "reconcile", REQUESTED_AT),
+        ("registrystorage-serving", "collect", COLLECT_AT),
+    ],
+)
+def test_what_asks_for_something_now_writes_the_time(stem: str, name: str, annotation: str) -> None:
     obj = load(stem)
     obj["metadata"].pop("annotations", None)
-    done = act("reconcile", obj)
-    asked = datetime.fromisoformat(done["metadata"].pop("annotations")[REQUESTED_AT])
+    done = act(name, obj)
+    annotations = done["metadata"].pop("annotations")
+    assert list(annotations) == [annotation]
+    asked = datetime.fromisoformat(annotations[annotation])
     assert abs(datetime.now(UTC) - asked) < timedelta(minutes=1)
     assert done == obj
 
@@ -68,6 +79,13 @@ def test_reconcile_keeps_other_annotations() -> None:
     found = act("reconcile", obj)["metadata"]["annotations"]
     assert found["mine"] == "stays"
     assert found[REQUESTED_AT] != "before"
+
+
+@pytest.mark.parametrize(("work", "phase"), [("migration", "Smoke"), ("migration", "Open"), ("collection", "Thaw")])
+def test_a_collection_waits_for_what_is_at_work(work: str, phase: str) -> None:
+    obj = load("registrystorage-serving")
+    obj["status"][work] = {"phase": phase}
+    assert discover(obj)["collect"]["disabled"]
 
 
 @pytest.mark.parametrize("stem", ["imagepolicy-pending", "imageoverride-awaits-approval"])

@@ -15,7 +15,7 @@ from tests.cluster.api import Api
 from tests.cluster.operators import good
 from tests.gitops.argolua import GROUP, ROOT, health, run
 from tests.gitops.fixtures import EXPECTED, load
-from tests.gitops.forms import OVERRIDE, POLICY
+from tests.gitops.forms import ACTIONS
 
 Json = dict[str, Any]
 
@@ -48,8 +48,7 @@ def test_it_runs_as_a_command() -> None:
 
 
 def test_every_key_is_one_that_argo_reads() -> None:
-    kinds = ("ImagePolicy", "ImageOverride", "ClusterImageOverride")
-    keys = {f"resource.customizations.{what}.pawl.dev_{kind}" for what in ("health", "actions") for kind in kinds}
+    keys = {f"resource.customizations.{what}.pawl.dev_{kind}" for what in ("health", "actions") for kind in ACTIONS}
     assert set(data()) == keys
 
 
@@ -59,14 +58,14 @@ def test_the_health_in_the_configmap_is_that_of_the_files(stem: str) -> None:
     assert run(data()[f"resource.customizations.health.pawl.dev_{obj['kind']}"], obj) == health(obj)
 
 
-@pytest.mark.parametrize("kind", ["ImagePolicy", "ImageOverride", "ClusterImageOverride"])
+@pytest.mark.parametrize("kind", ACTIONS)
 def test_the_actions_in_the_configmap_are_those_of_the_files(kind: str) -> None:
     actions = yaml.safe_load(data()[f"resource.customizations.actions.pawl.dev_{kind}"])
     folder = GROUP / kind / "actions"
     assert actions["discovery.lua"] == (folder / "discovery.lua").read_text()
     found = {entry["name"]: entry["action.lua"] for entry in actions["definitions"]}
     assert found == {name: (folder / name / "action.lua").read_text() for name in found}
-    assert set(found) == set(POLICY if kind == "ImagePolicy" else OVERRIDE)
+    assert set(found) == set(ACTIONS[kind])
 
 
 @pytest.mark.cluster

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lupa import lua51
 from tests.gitops.argolua import CLOSED, GROUP, health, run
 from tests.gitops.fixtures import EXPECTED, HOME, load
+from tests.gitops.forms import ACTIONS
 from tests.gitops.kstatus import KStatus, kstatus
 
 from pawl.api.reasons import ConditionType
@@ -47,7 +48,7 @@ def test_every_fixture_is_expected_and_tested_in_argos_own_form() -> None:
     assert set(EXPECTED) == {path.stem for path in HOME.iterdir()} == set(argos_own())
 
 
-@pytest.mark.parametrize("kind", ["ImagePolicy", "ImageOverride", "ClusterImageOverride"])
+@pytest.mark.parametrize("kind", ACTIONS)
 def test_each_kind_has_each_state(kind: str) -> None:
     """Missing and Unknown are Argo CD's own: for what is not there, and for a script that fails."""
     found = {EXPECTED[stem].argo for stem in EXPECTED if load(stem)["kind"] == kind}
@@ -93,6 +94,26 @@ def test_what_holds_is_told_with_what_is_ready() -> None:
     assert ";" not in health(load("imagepolicy-selected"))["message"]
 
 
+def test_good_news_of_a_registry_is_not_told() -> None:
+    assert ";" not in health(load("registrystorage-serving"))["message"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "told"),
+    [
+        ("registrystorage-not-proved", "PullProved"),
+        ("registrystorage-full", "Writable"),
+        ("registrystorage-full", "Pressure"),
+        ("registrystorage-cannot-expand", "Pressure"),
+        ("registrystorage-cap-exceeded", "Collected"),
+        ("registrystorage-dry-run", "Collected"),
+        ("registrystorage-holding", "Migrated"),
+    ],
+)
+def test_what_a_person_should_know_of_a_registry_that_serves_is_told(stem: str, told: str) -> None:
+    assert f"; {told}: " in health(load(stem))["message"]
+
+
 STATUS = st.sampled_from(["True", "False", "Unknown"])
 TYPES = [kind.value for kind in ConditionType]
 
@@ -105,7 +126,7 @@ def objects(draw: st.DrawFn) -> Json:
     conditions = [{"type": kind, "status": draw(STATUS), "reason": draw(reasons), "message": kind} for kind in kinds]
     observed = draw(st.sampled_from([-1, 3, 4]))
     return {
-        "kind": draw(st.sampled_from(["ImagePolicy", "ImageOverride"])),
+        "kind": draw(st.sampled_from(["ImagePolicy", "ImageOverride", "RegistryStorage"])),
         "metadata": {"generation": 4},
         "status": {"observedGeneration": observed, "conditions": conditions},
     }

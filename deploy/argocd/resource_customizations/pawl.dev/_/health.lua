@@ -11,8 +11,16 @@ local waits = { Suspended = true, Paused = true, WindowClosed = true, ApprovalRe
 -- Conditions that say nothing worth a line while they are True. Every other one does.
 local quiet = {
   Ready = true, Bootstrapped = true, ScanComplete = true,
-  Accepted = true, Preflight = true, Prepulled = true, RolledOut = true, Verified = true
+  Accepted = true, Preflight = true, Prepulled = true, RolledOut = true, Verified = true,
+  Serving = true, Writable = true, NameResolved = true, Reachable = true, Trusted = true, APIAnswers = true,
+  Authenticated = true, PushProved = true, PullProved = true, CredentialsSpread = true, Migrated = true, Collected = true
 }
+
+-- But for these reasons: a time runs out, or a plan is to be read.
+local loud = { Holding = true, DryRun = true }
+
+-- Conditions that are good news while they are False.
+local adverse = { Pressure = true }
 
 local function is(condition, status)
   return condition ~= nil and condition.status == status
@@ -22,7 +30,10 @@ local function told(condition)
   if condition.type == "Ready" then
     return false
   end
-  return condition.status == "False" or (condition.status == "True" and not quiet[condition.type])
+  if condition.status == "True" then
+    return not quiet[condition.type] or loud[condition.reason] == true
+  end
+  return condition.status == "False" and not adverse[condition.type]
 end
 
 local function text(condition)
