@@ -40,7 +40,11 @@ class Mount:
     @property
     def name(self) -> str:
         """Name of the volume, from its path."""
-        return self.path.removeprefix("/pawl/").replace("/", "-")
+        return self.path.removeprefix("/pawl/").strip("/").replace("/", "-").replace(".", "-")
+
+    def is_in(self, name: str, volume: Json) -> bool:
+        """Tell whether this volume is the one that is mounted. Empty directories are never shared."""
+        return volume == self.volume and ("emptyDir" not in volume or name == self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ def _pod_security(shape: Shape) -> Json:
 def _volume_names(containers: Iterable[Container]) -> list[tuple[str, Json]]:
     found: list[tuple[str, Json]] = []
     for mount in (mount for each in containers for mount in each.mounts):
-        if all(volume != mount.volume for _, volume in found):
+        if not any(mount.is_in(*known) for known in found):
             found.append((mount.name, mount.volume))
     return found
 
@@ -201,5 +205,5 @@ def _container(each: Container, names: list[tuple[str, Json]]) -> Json:
 
 
 def _mount(mount: Mount, names: list[tuple[str, Json]]) -> Json:
-    name = next(name for name, volume in names if volume == mount.volume)
+    name = next(name for name, volume in names if mount.is_in(name, volume))
     return {"name": name, "mountPath": mount.path} | ({} if mount.writable else {"readOnly": True})
