@@ -44,6 +44,7 @@ _STATE: Final = {
     Reason.CLAIM_MISSING: "The claim with the data is gone; Pawl makes no new empty one in its place.",
     Reason.POD_FAILING: "The server's Pod does not become ready; the message has the kubelet's word for it.",
     Reason.CONTENDED: "Somebody else writes an object of the registry again and again; the message names both.",
+    Reason.LEDGER_INVALID: "The copy of Pawl's memory cannot be read, or is gone; the message says how to mend it.",
     Reason.REFUSED: "The API server refuses an object of the registry, as by a quota; the message has its words.",
 }
 
@@ -69,6 +70,7 @@ _ACCESS: Final = {
     Reason.SECRET_INVALID: "A Secret that the spec names has not the right keys, or a certificate that cannot be used.",
     Reason.SPREAD: "Every chosen namespace has the pull Secret.",
     Reason.NAMESPACE_NOT_FOUND: "A chosen namespace is gone or going.",
+    Reason.OWNED_BY_OTHER: "A Secret of the name that Pawl would write belongs to somebody else; it is left alone.",
     Reason.MISSING_RIGHT: "Pawl lacks a right in the cluster; the message names verb and resource.",
 }
 
