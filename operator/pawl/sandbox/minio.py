@@ -68,4 +68,4 @@ def found(directory: Path, address: str, pid: int = 0) -> Minio:
 
 def answers(address: str) -> bool:
     """Whether MinIO on `address` takes requests, its drive included."""
-    return Api(f"http://{address}", timeout=1.0).get("/minio/health/ready").status == OK
+    return Api(f"http://{address}", timeout=1.0).get("/minio/health/cluster").status == OK
