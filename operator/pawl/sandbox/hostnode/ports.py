@@ -6,7 +6,7 @@ As kube-proxy does it, but in this process; where a port is taken on this machin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +40,7 @@ class NodePorts:
         self._ready = ready
         self._servers: dict[int, asyncio.Server] = {}
         self._routes: dict[int, tuple[Json, Json]] = {}
+        self._connected: set[asyncio.Task[None]] = set()
         self._turn = 0
 
     async def tick(self) -> None:
@@ -59,31 +60,40 @@ class NodePorts:
             await self._listen(number)
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening and cut what is connected."""
         for server in self._servers.values():
             server.close()
         self._servers.clear()
+        for task in self._connected:
+            task.cancel()
+        await asyncio.gather(*self._connected, return_exceptions=True)
+        # Cut transports say good-bye in the loop's next round.
+        await asyncio.sleep(0)
 
     async def _listen(self, number: int) -> None:
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._serve(number, reader, writer)
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.create_task(self._serve(number, reader, writer))
+            self._connected.add(task)
+            task.add_done_callback(self._connected.discard)
 
         with suppress(OSError):
-            self._servers[number] = await asyncio.start_server(serve, LOOPBACK, number, limit=CHUNK)
+            self._servers[number] = await asyncio.start_server(accept, LOOPBACK, number, limit=CHUNK)
 
     async def _serve(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back: asyncio.StreamWriter | None = None
         try:
             target = self._target(number)
-            if target is None:
-                return
-            async with asyncio.timeout(CONNECT):
-                there, back = await asyncio.open_connection(*target, limit=CHUNK)
-            await asyncio.gather(_pipe(reader, back), _pipe(there, writer))
-            back.close()
+            if target is not None:
+                async with asyncio.timeout(CONNECT):
+                    there, back = await asyncio.open_connection(*target, limit=CHUNK)
+                await _joined(_pipe(reader, back), _pipe(there, writer))
         except (OSError, TimeoutError):
             return
+        except asyncio.CancelledError:
+            _end(writer, back, cut=True)
+            raise
         finally:
-            writer.close()
+            _end(writer, back, cut=False)
 
     def _target(self, number: int) -> tuple[str, int] | None:
         route = self._routes.get(number)
@@ -112,11 +122,26 @@ def _number(port: int | str, pod: Json) -> int:
     return next((int(each["containerPort"]) for each in ports if each.get("name") == port), 0)
 
 
+async def _joined(*ways: Coroutine[None, None, None]) -> None:
+    """Both directions until both have ended; one that breaks ends the other."""
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            for way in ways:
+                group.create_task(way)
+
+
+def _end(*writers: asyncio.StreamWriter | None, cut: bool) -> None:
+    """Close connections: when all is sent, or with a cut at once."""
+    for writer in writers:
+        if writer and cut:
+            writer.transport.abort()
+        elif writer:
+            writer.close()
+
+
 async def _pipe(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await source.read(CHUNK):
-            target.write(data)
-            await target.drain()
-    with suppress(OSError, RuntimeError):
-        if target.can_write_eof():
-            target.write_eof()
+    while data := await source.read(CHUNK):
+        target.write(data)
+        await target.drain()
+    if target.can_write_eof():
+        target.write_eof()
