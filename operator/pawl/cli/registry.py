@@ -21,6 +21,23 @@ COMMANDS: Final = MappingProxyType(
     }
 )
 
+HELP: Final = """Look into a registry's store. Nothing is ever written.
+
+By NAME: a RegistryStorage of the cluster, as its status has it. With --path or --s3: the store of any distribution
+registry (Docker's registry:2, registry:3, Harbor's, OpenShift's), read as it lies there, the server running or not.
+
+\b
+    pawl registry usage main -n registry
+    pawl registry usage --path /var/lib/registry
+    pawl registry verify --s3 s3://images/prefix --endpoint http://minio:9000 --deep
+    pawl registry plan-gc --path /var/lib/registry -f registrystorage.yaml
+    pawl registry migrate --plan --from s3://images --endpoint http://minio:9000 --to /srv/registry
+
+Credentials of a bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or files accessKey and secretKey in the
+directory that --credentials names.
+"""
+"""Shown by --help; what follows the backspace is not wrapped."""
+
 
 class Looks(click.Group):
     """A group that imports a command when it is called, not before."""
@@ -46,20 +63,6 @@ class Looks(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=Looks)
+@click.group(cls=Looks, help=HELP)
 def registry() -> None:
-    r"""Look into a registry's store. Nothing is ever written.
-
-    By NAME: a RegistryStorage of the cluster, as its status has it. With --path or --s3: the store of any distribution
-    registry (Docker's registry:2, registry:3, Harbor's, OpenShift's), read as it lies there, the server running or not.
-
-    \b
-        pawl registry usage main -n registry
-        pawl registry usage --path /var/lib/registry
-        pawl registry verify --s3 s3://images/prefix --endpoint http://minio:9000 --deep
-        pawl registry plan-gc --path /var/lib/registry -f registrystorage.yaml
-        pawl registry migrate --plan --from s3://images --endpoint http://minio:9000 --to /srv/registry
-
-    Credentials of a bucket are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or files accessKey and secretKey in the
-    directory that --credentials names.
-    """
+    """Look into a registry's store."""

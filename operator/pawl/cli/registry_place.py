@@ -130,7 +130,18 @@ async def opened(place: Place) -> AsyncIterator[CopyStore]:
     store = _store(place)
     try:
         if not await _holds_registry(store):
-            raise InputError(f"{store.label} holds no registry: there is nothing under {ROOT}; see the directory above")
+            raise InputError(f"{store.label} holds no registry: nothing is under {ROOT} there; name what holds docker/")
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def target(place: Place) -> AsyncIterator[CopyStore]:
+    """Open a store that may be empty, to look at its room. Raises InputError where a directory is none."""
+    _refuse_directory(place)
+    store = _store(place)
+    try:
         yield store
     finally:
         await store.close()

@@ -152,7 +152,8 @@ def _table(found: Plan, verdicts: Sequence[TagVerdict]) -> RenderableType:
     for each in verdicts:
         word = Text("keep", "green") if each.keep else Text("delete", "red")
         table.add_row(Text(each.repository), Text(each.tag), word, Text(each.reason), Text(each.by))
-    parts: list[RenderableType] = [table, Text(""), Text(_sum(found), "bold")]
+    parts: list[RenderableType] = [table, Text("")] if verdicts else []
+    parts.append(Text(_sum(found), "bold"))
     reasons = rows("REASON", "TAGS")
     for reason, count in sorted(found.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         reasons.add_row(Text(reason), Text(str(count)))

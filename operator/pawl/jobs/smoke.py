@@ -16,10 +16,11 @@ from pawl.api.reasons import Reason
 from pawl.api.registrywork import Order, Progress, Report, Task
 from pawl.decide.compact import Digest, unpack
 from pawl.decide.layout import is_digest
-from pawl.jobs.inventory import Inventory, each, read_inventory
+from pawl.jobs.inventory import Inventory, read_inventory
 from pawl.jobs.open import open_store
 from pawl.jobs.probe import target_of
 from pawl.jobs.progress import Tell
+from pawl.jobs.readahead import each
 from pawl.registry import servercheck
 from pawl.registry.servers import CONCURRENCY, Server
 from pawl.registry.targets import reference_target
