@@ -21,6 +21,8 @@ STORE_DIRECTORY: Final = "/pawl/store"
 TLS_DIRECTORY: Final = "/pawl/tls"
 HTPASSWD_FILE: Final = "/pawl/htpasswd/htpasswd"
 REALM: Final = "pawl"
+REGION: Final = "us-east-1"
+"""The servers refuse to start requests without one, MinIO's too."""
 MIB: Final = 1024 * 1024
 COPY_CHUNK: Final = 256 * MIB
 COPY_THRESHOLD: Final = 32 * MIB
@@ -76,7 +78,7 @@ def tuning_of(spec: RegistryStorageSpec, store: StoreRef) -> S3Store:
 def _bucket(store: StoreRef, tuning: S3Store) -> Json:
     found: Json = {
         "bucket": store.bucket,
-        "region": store.region,
+        "region": store.region or REGION,
         "forcepathstyle": store.path_style,
         "secure": not store.endpoint.startswith("http://"),
         "skipverify": False,

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from pawl.api.registrystorage_status import StoreRef
 from pawl.api.registrywork import Endpoint, Place
 from pawl.decide.access import AccessFacts
+from pawl.decide.serverconfig import REGION
 
 USER_DIRECTORY: Final = "/pawl/user"
 CA_DIRECTORY: Final = "/pawl/ca"
@@ -25,7 +26,7 @@ def place_of(store: StoreRef, role: Role) -> Place:
         kind="S3",
         endpoint=store.endpoint,
         bucket=store.bucket,
-        region=store.region,
+        region=store.region or REGION,
         root_directory=store.root_directory,
         path_style=store.path_style,
         credentials=f"/pawl/{role}-credentials" if store.credentials_secret else "",
