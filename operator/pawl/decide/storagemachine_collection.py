@@ -19,7 +19,7 @@ from pawl.api.registrywork import Plan, Task
 from pawl.decide.pressure import percent
 from pawl.decide.schedule import due
 from pawl.decide.storagefacts import Facts, Memory
-from pawl.decide.storagemachine_freeze import LEAST_BOUND, collecting, collector_runs, migrating
+from pawl.decide.storagemachine_freeze import LEAST_BOUND, collecting, collector_runs, freeze, migrating
 from pawl.decide.storagemachine_migration import lost
 from pawl.decide.storagemachine_work import State, duration, outcome, second, serves, short, takes_pushes
 from pawl.decide.stores import alone
@@ -178,7 +178,7 @@ def _thaw(collection: CollectionStatus, reason: str, text: str) -> CollectionSta
 
 def _melt(facts: Facts, memory: Memory, collection: CollectionStatus, store: StoreRef) -> CollectionStatus:
     """THAW: the collector is away, and the server was made anew: it remembers no blob that is gone."""
-    if collector_runs(facts) or not serves(facts.server, store, read_only=memory.freeze is not None):
+    if collector_runs(facts) or not serves(facts.server, store, read_only=freeze(facts, memory) is not None):
         return collection
     phase = CollectionPhase.DONE if collection.reason == Reason.COLLECTED else CollectionPhase.FAILED
     return _end(facts, collection, phase, collection.reason, collection.message)

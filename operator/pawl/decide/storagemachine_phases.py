@@ -15,7 +15,7 @@ from pawl.api.reasons import Reason
 from pawl.api.registrystorage_status import MigrationPhase, MigrationStatus, StoreRef
 from pawl.api.registrywork import Task
 from pawl.decide.storagefacts import Facts, Memory
-from pawl.decide.storagemachine_freeze import SWITCHED, migration_bound
+from pawl.decide.storagemachine_freeze import SWITCHED, freeze, migration_bound
 from pawl.decide.storagemachine_progress import at_work, enter, fail, frozen, home, order, progressed, say, thaw
 from pawl.decide.storagemachine_work import State, duration, outcome, second, serves, short, takes_pushes
 from pawl.decide.stores import alone
@@ -120,7 +120,7 @@ def _open(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
 
 
 def _opened(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
-    if not serves(facts.server, migration.target, read_only=memory.freeze is not None):
+    if not serves(facts.server, migration.target, read_only=freeze(facts, memory) is not None):
         return say(memory, migration, "waits until every Pod was made anew")
     until = second(facts.now) + duration(facts.spec.migration.rollback_window)
     told = {"hold_until": until, "message": f"{migration.source.label} is kept as it was"}
@@ -129,7 +129,7 @@ def _opened(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
 
 def _go_home(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
     works = any(facts.works[task].active for task in (Task.BULK, Task.FINAL, Task.SMOKE) if task in facts.works)
-    if works or facts.stray or not serves(facts.server, migration.source, read_only=memory.freeze is not None):
+    if works or facts.stray or not serves(facts.server, migration.source, read_only=freeze(facts, memory) is not None):
         return memory
     told = {"reason": Reason.CANCELLED, "message": migration.message}
     return enter(facts, memory, migration, MigrationPhase.CANCELLED, told)

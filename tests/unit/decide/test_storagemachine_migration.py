@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from registryworld import BIGGER, BUCKET, CLAIM, EXISTING, POD, Crash, World, spec
 
 from pawl.api.registrywork import Task
-from registryworld import BIGGER, BUCKET, CLAIM, EXISTING, POD, Crash, World, spec
 
 
 def migrating(until: str, source: dict = CLAIM, target: dict = BIGGER) -> World:

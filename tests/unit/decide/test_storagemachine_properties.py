@@ -13,13 +13,13 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from registryworld import BIGGER, BUCKET, CLAIM, POD, Crash, World, spec
 
 from pawl.api.registrystorage_status import CollectionPhase, MigrationPhase
 from pawl.api.registrywork import Meter, Plan, Task
 from pawl.decide.storagefacts import Memory, Step
 from pawl.decide.storagemachine import merge, step
 from pawl.decide.storagemachine_freeze import collecting, migrating
-from registryworld import BIGGER, BUCKET, CLAIM, POD, Crash, World, spec
 
 STORES: list[dict[str, Any]] = [CLAIM, BIGGER, BUCKET, POD]
 PHASES = {
@@ -38,7 +38,7 @@ class Registry(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(spec(collection={"schedule": "0 3 * * *"}))
+        self.world = World(spec(collection={"schedule": "0 3 * * *"})).serving()
         self.proved: set[str] = set()
         self.before = Memory()
         self.step: Step | None = None
@@ -49,17 +49,26 @@ class Registry(RuleBasedStateMachine):
         self.step = self.world.look(crash, collect_requested=asked)
         self.check(self.before, self.step)
 
-    @rule()
-    def settle(self) -> None:
-        """A quiet while: the server follows, Pods of Jobs end, and a Job succeeds."""
-        for _ in range(2):
+    @rule(how=st.sampled_from(["ok", "ok", "ok", *REASONS]), often=st.integers(1, 6))
+    def settle(self, how: str = "ok", often: int = 1) -> None:
+        """A quiet while: the server follows, Pods of Jobs end, and so do Jobs."""
+        for _ in range(often):
             self.world.roll()
             self.world.stray.clear()
             self.look(Crash.NEVER, asked=False)
-        for task, work in list(self.world.works.items()):
-            if work.active:
-                self.end(task, "ok")
-        self.look(Crash.NEVER, asked=False)
+            for task, work in list(self.world.works.items()):
+                if work.active:
+                    self.end(task, how)
+            self.world.push()
+            self.look(Crash.NEVER, asked=False)
+
+    @rule(store=st.sampled_from(STORES), often=st.integers(0, 9), hours=st.sampled_from([0, 0, 0, 80]))
+    def move(self, store: dict[str, Any], often: int, hours: int) -> None:
+        """Another store, and a way towards it."""
+        self.world.change(storage=store, suspend=False)
+        if often:
+            self.settle(often=often)
+        self.world.later(hours=hours)
 
     @rule()
     def roll(self) -> None:
@@ -84,11 +93,25 @@ class Registry(RuleBasedStateMachine):
     def later(self, hours: float) -> None:
         self.world.later(hours=hours)
 
+    @precondition(lambda self: self.world.memory.freeze is not None and self.world.memory.freeze.thaw_by is not None)
+    @rule(seconds=st.sampled_from([-1, 0, 1, 90000]), rolled=st.booleans())
+    def deadline(self, seconds: int, rolled: bool) -> None:  # noqa: FBT001
+        freeze = self.world.memory.freeze
+        assert freeze is not None
+        assert freeze.thaw_by is not None
+        self.world.now = max(self.world.now, freeze.thaw_by + timedelta(seconds=seconds))
+        if rolled:
+            self.world.roll()
+        self.look(Crash.NEVER, asked=False)
+
     @rule(store=st.sampled_from(STORES), suspend=st.sampled_from([False, False, False, True]), read_only=st.booleans())
     def rewrite(self, store: dict[str, Any], suspend: bool, read_only: bool) -> None:  # noqa: FBT001
-        told = self.world.memory.migration.id if self.world.memory.migration else ""
-        world = self.world
-        world.change(storage=store, suspend=suspend, readOnly=read_only, migration={"deleteOldStore": told})
+        self.world.change(storage=store, suspend=suspend, readOnly=read_only)
+
+    @rule()
+    def delete_old(self) -> None:
+        migration = self.world.memory.migration
+        self.world.change(migration={"deleteOldStore": migration.id if migration else ""})
 
     @rule(percent=st.none() | st.sampled_from([10, 84, 90, 97]))
     def fill(self, percent: int | None) -> None:
@@ -225,7 +248,7 @@ class Registry(RuleBasedStateMachine):
 
 
 Registry.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRegistry = Registry.TestCase
 
