@@ -29,19 +29,22 @@ def sandbox() -> None:
 @click.option("--nodes", default=0, show_default=True, type=click.IntRange(0), help="Simulated nodes (KWOK).")
 @click.option("--real-nodes", default=0, show_default=True, type=click.IntRange(0, 50), help="Real ones; needs root.")
 @click.option("--registry/--no-registry", default=True, show_default=True, help="A registry on loopback beside it.")
+@click.option("--minio", is_flag=True, help="A MinIO on loopback beside it; built the first time, two minutes.")
 @click.option("--provider", type=click.Choice(["embedded", "kind"]), default="embedded", show_default=True)
-def up(name: str, nodes: int, real_nodes: int, registry: bool, provider: str) -> None:  # noqa: FBT001 - an option, named by click
+def up(name: str, nodes: int, real_nodes: int, registry: bool, minio: bool, provider: str) -> None:  # noqa: FBT001 - options, named by click
     """Start a sandbox; the first time its binaries are built, which takes minutes."""
     from pawl.sandbox import SandboxOptions, terminating_cleanly
     from pawl.sandbox import up as bring_up
 
     with terminating_cleanly():
-        options = SandboxOptions(name=name, nodes=nodes, real_nodes=real_nodes, registry=registry, provider=provider)
+        options = SandboxOptions(
+            name=name, nodes=nodes, real_nodes=real_nodes, registry=registry, provider=provider, minio=minio
+        )
         found = bring_up(options, _runtime())
     real = f", real nodes {', '.join(node.name for node in found.real)}" if found.real else ""
     click.echo(
         f"sandbox {found.name}: API server {found.server}, registry {found.registry or 'none'}, "
-        f"{found.nodes} simulated nodes{real}"
+        f"{found.nodes} simulated nodes{real}{f', MinIO {found.minio.endpoint}' if found.minio else ''}"
     )
     click.echo(f'use it: eval "$(pawl sandbox env --name {found.name})"')
 
@@ -91,13 +94,16 @@ def env(name: str) -> None:
 
 @sandbox.command()
 @click.option("--real-nodes", is_flag=True, help="Also what real nodes need; as root, missing packages are installed.")
-def build(real_nodes: bool) -> None:  # noqa: FBT001 - an option, named by click
+@click.option("--storage", is_flag=True, help="Also MinIO and the registry 2.8, for registries that move.")
+def build(real_nodes: bool, storage: bool) -> None:  # noqa: FBT001 - options, named by click
     """Build the binaries into the cache and print their directory; `up` does it by itself when they are missing."""
-    from pawl.sandbox.build import Builder, build_node_parts
+    from pawl.sandbox.build import Builder, build_node_parts, build_storage_parts
     from pawl.sandbox.build import build as make
 
     builder = Builder(os.environ, progress=_runtime().progress)
     click.echo(make(builder))
+    if storage:
+        build_storage_parts(builder)
     if real_nodes and _machine_prepared():
         build_node_parts(builder)
 
@@ -136,9 +142,9 @@ def _print_table(found: list[Status]) -> None:
     if not found:
         click.echo("no sandbox; start one with pawl sandbox up")
         return
-    table = Table("NAME", "STATE", "PROVIDER", "NODES", "REAL NODES", "SERVER", "REGISTRY", "DEAD", box=None)
+    table = Table("NAME", "STATE", "PROVIDER", "NODES", "REAL NODES", "SERVER", "REGISTRY", "MINIO", "DEAD", box=None)
     for each in found:
         real, dead = ", ".join(each.real_nodes) or "-", ", ".join(each.dead) or "-"
         numbers = (each.name, each.state, each.provider, str(each.nodes), real)
-        table.add_row(*numbers, each.server, each.registry or "-", dead)
+        table.add_row(*numbers, each.server, each.registry or "-", each.minio or "-", dead)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from pawl.sandbox import controlplane, kwok, registry
+from pawl.sandbox import controlplane, kwok, minio, registry
 from pawl.sandbox.credentials import write_credentials
 from pawl.sandbox.files import write_whole
 from pawl.sandbox.place import Place
@@ -60,6 +60,8 @@ class Launch:
         if self.state.registry:
             registry.write_config(self.place)
             self._start(registry.registry(self.place))
+        if self.state.minio:
+            self._start(minio.minio(self.state.minio, self.place.minio_home, self.place.minio))
         self._start(controlplane.etcd(self.place))
         self._start(controlplane.apiserver(self.place))
         api = admin_api(self.place.server, self.place.pki(""))
@@ -135,6 +137,8 @@ class Launch:
             self.wait("kwok", f"did not make {wanted} Nodes Ready", lambda: kwok.ready_nodes(api) >= wanted)
         if host := self.state.registry:
             self._wait_registry(host)
+        if self.state.minio:
+            self.wait("minio", "did not answer", lambda: minio.answers(self.place.minio))
 
     def _start(self, command: Command) -> Process:
         process = start(command, self.place.log(command.role))

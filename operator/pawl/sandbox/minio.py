@@ -29,6 +29,11 @@ class Minio:
     secret_key: str = field(repr=False)
     pid: int = 0
 
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return self.endpoint.removeprefix("http://")
+
     def bucket(self, name: str) -> str:
         """Make a bucket and return its name; one that is there is kept. Raises SandboxError when it is refused."""
         return make_bucket(self.endpoint, Keys(self.access_key, self.secret_key), name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pawl.sandbox.golang import Run, run
+from pawl.sandbox.minio import Minio
 from pawl.sandbox.ports import Allocate, allocate
 from pawl.sandbox.progress import SILENT, Progress
 
@@ -29,6 +30,8 @@ class SandboxOptions:
     """Real ones, by kubelet and containerd: root on Debian or Ubuntu only."""
     binaries: Path | None = None
     """Directory of ready binaries (as in KUBEBUILDER_ASSETS) instead of the built ones; parts it lacks are left out."""
+    minio: bool = False
+    """Also a MinIO, for registries that keep their data in a bucket."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class Running:
     env: Mapping[str, str]
     started: bool = True
     real: tuple[RealNode, ...] = ()
+    minio: Minio | None = None
 
 
 @dataclass(frozen=True)
@@ -89,3 +93,5 @@ class Status:
     """Roles of processes that should run and do not."""
     real_nodes: tuple[str, ...] = ()
     """Names of real nodes; a stopped one is followed by ` (stopped)`."""
+    minio: str | None = None
+    """MinIO's `host:port`."""

@@ -11,13 +11,14 @@ from pawl.sandbox.ports import LOOPBACK, SERVICE_RANGE
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of one sandbox; `dns` only where there are real nodes."""
+    """Ports of one sandbox; `dns` only where there are real nodes, `minio` only where it is asked for."""
 
     api: int
     etcd: int
     etcd_peer: int
     registry: int
     dns: int = 0
+    minio: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,16 @@ class Place:
     def registry(self) -> str:
         """`host:port` of the registry, as it stands in image references."""
         return f"{self.host}:{self.ports.registry}"
+
+    @property
+    def minio(self) -> str:
+        """`host:port` of MinIO."""
+        return f"{self.host}:{self.ports.minio}"
+
+    @property
+    def minio_home(self) -> Path:
+        """MinIO's keys and data."""
+        return self.directory / "minio"
 
     @property
     def context(self) -> str:

@@ -11,12 +11,13 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from pawl.api.errors import InputError, SandboxError
 from pawl.sandbox import kind
-from pawl.sandbox.build import Builder, NodeParts, build, build_node_parts
-from pawl.sandbox.environment import variables
+from pawl.sandbox.build import Builder, NodeParts, build, build_minio, build_node_parts
+from pawl.sandbox.environment import minio_of, variables
 from pawl.sandbox.launch import Launch, StartFailedError, last_lines, stop_all
 from pawl.sandbox.options import EMBEDDED, KIND, RealNode, Running, Runtime, SandboxOptions, Status
 from pawl.sandbox.paths import state_dir
@@ -72,10 +73,11 @@ def status(name: str | None = None, state_dir: Path | None = None, runtime: Runt
 def environment(name: str = "default", state_dir: Path | None = None, runtime: Runtime | None = None) -> dict[str, str]:
     """Variables that lead to a running sandbox. Raises SandboxError when it does not run."""
     runtime = runtime or Runtime()
-    state = _store(state_dir, runtime).load(check_name(name))
+    store = _store(state_dir, runtime)
+    state = store.load(check_name(name))
     if state is None or _state_of(state, runtime) != "running":
         raise SandboxError(f"sandbox {name} is not running: start it with pawl sandbox up --name {name}")
-    return variables(state, runtime.environ.get("PATH", ""))
+    return variables(state, runtime.environ.get("PATH", ""), minio_of(state, store))
 
 
 @contextmanager
@@ -117,6 +119,8 @@ def _check(options: SandboxOptions) -> None:
         raise InputError(f"sandbox provider {options.provider!r}: use {EMBEDDED} or {KIND}")
     if options.nodes < 0:
         raise InputError(f"sandbox {options.name}: {options.nodes} nodes: use 0 or more")
+    if options.minio and options.provider != EMBEDDED:
+        raise InputError(f"sandbox {options.name}: MinIO runs beside {EMBEDDED} ones only; leave --minio out")
     if options.real_nodes:
         _check_real(options)
 
@@ -158,8 +162,9 @@ def _create_kind(options: SandboxOptions, runtime: Runtime, store: Store) -> Sta
 def _create_embedded(options: SandboxOptions, runtime: Runtime, store: Store) -> State:
     parts = _node_parts(options, runtime)
     binaries = _binaries(options, runtime)
+    minio = build_minio(_builder(runtime)) if options.minio else None
     with store.ports_lock():
-        ports = Ports(*runtime.allocate(options.name, 5 if parts else 4, store.taken_ports()))
+        ports = _ports(runtime.allocate(options.name, 4 + bool(parts) + bool(minio), store.taken_ports()), minio)
         network = _network(options, store, runtime)
         place = store.place(options.name, binaries, ports, network)
         state = State(
@@ -173,6 +178,7 @@ def _create_embedded(options: SandboxOptions, runtime: Runtime, store: Store) ->
             binaries=str(binaries),
             ports=ports,
             network=network,
+            minio=str(minio or ""),
         )
         store.save(state)
     nodes = Nodes(place, network, parts, runtime) if network and parts else None
@@ -180,11 +186,19 @@ def _create_embedded(options: SandboxOptions, runtime: Runtime, store: Store) ->
         return Launch(store, state, place, nodes).run()
 
 
+def _ports(numbers: list[int], minio: Path | None) -> Ports:
+    return replace(Ports(*numbers[:-1]), minio=numbers[-1]) if minio else Ports(*numbers)
+
+
+def _builder(runtime: Runtime) -> Builder:
+    return Builder(runtime.environ, command=runtime.command, progress=runtime.progress)
+
+
 def _node_parts(options: SandboxOptions, runtime: Runtime) -> NodeParts | None:
     if not options.real_nodes:
         return None
     prepare(runtime)
-    return build_node_parts(Builder(runtime.environ, command=runtime.command, progress=runtime.progress))
+    return build_node_parts(_builder(runtime))
 
 
 def _network(options: SandboxOptions, store: Store, runtime: Runtime) -> Network | None:
@@ -196,7 +210,7 @@ def _network(options: SandboxOptions, store: Store, runtime: Runtime) -> Network
 
 def _binaries(options: SandboxOptions, runtime: Runtime) -> Path:
     if options.binaries is None:
-        return build(Builder(runtime.environ, command=runtime.command, progress=runtime.progress))
+        return build(_builder(runtime))
     for name in NEEDED:
         if not (options.binaries / name).exists():
             raise SandboxError(f"{options.binaries} holds no {name}: put it there, or unset KUBEBUILDER_ASSETS")
@@ -224,6 +238,7 @@ def _abandon(name: str, store: Store, runtime: Runtime) -> Path:
 
 
 def _running(state: State, store: Store, runtime: Runtime, *, started: bool) -> Running:
+    minio = minio_of(state, store)
     return Running(
         name=state.name,
         provider=state.provider,
@@ -232,9 +247,10 @@ def _running(state: State, store: Store, runtime: Runtime, *, started: bool) -> 
         server=state.server,
         registry=state.registry,
         nodes=state.nodes,
-        env=variables(state, runtime.environ.get("PATH", "")),
+        env=variables(state, runtime.environ.get("PATH", ""), minio),
         started=started,
         real=_real(state, store),
+        minio=minio,
     )
 
 
@@ -275,4 +291,7 @@ def _status(name: str, store: Store, runtime: Runtime) -> Status:
         return Status(name, "", "damaged", "", "", None, 0)
     what = _state_of(state, runtime)
     facts = (state.provider, what, state.server, state.kubeconfig, state.registry, state.nodes)
-    return Status(name, *facts, dead=_dead(state), real_nodes=_real_names(state))
+    minio = minio_of(state, store)
+    return Status(
+        name, *facts, dead=_dead(state), real_nodes=_real_names(state), minio=minio.address if minio else None
+    )

@@ -44,6 +44,8 @@ class State:
     """Where real nodes are asked for; recorded before the first of its links is made."""
     stopped: tuple[int, ...] = ()
     """Numbers of real nodes that were stopped on purpose."""
+    minio: str = ""
+    """Path of MinIO's binary, where it runs beside the cluster."""
 
 
 @dataclass(frozen=True)
