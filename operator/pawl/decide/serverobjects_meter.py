@@ -23,7 +23,7 @@ from pawl.decide.serverobjects_pod import (
     store_secrets,
 )
 from pawl.decide.serverobjects_server import ServerPlan, alone, shared
-from pawl.decide.workplaces import place_of
+from pawl.decide.workplaces import place_of, worker_args
 
 Json = dict[str, Any]
 
@@ -69,7 +69,7 @@ def _container(plan: ServerPlan, image: str) -> Container:
     return Container(
         name="meter",
         image=image,
-        args=("worker", Task.METER.value),
+        args=worker_args(Task.METER),
         env=(from_secret(TOKEN_VARIABLE, plan.access.internal_secret, "token"),),
         mounts=(config_map(ORDER_DIRECTORY, plan.names.meter), *_store(plan), scratch("/tmp")),  # noqa: S108
         resources=WORKER_RESOURCES,

@@ -24,7 +24,6 @@ WORKER_RESOURCES: Final[Json] = {
     "limits": {"memory": "256Mi"},
 }
 OUT: Final = "/pawl/out"
-REPORT: Final = f"{OUT}/report"
 
 
 @dataclass(frozen=True, slots=True)

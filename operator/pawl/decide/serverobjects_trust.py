@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pawl.api.registrywork import ORDER_DIRECTORY, ORDER_FILE, TOKEN_VARIABLE, Order, Task
+from pawl.api.registrywork import ORDER_DIRECTORY, ORDER_FILE, TOKEN_VARIABLE, Order, Place, Task
 from pawl.decide.registrynames import CONFIG, TRUST, labels, metadata, selector
 from pawl.decide.serverobjects_pod import (
     WORKER_RESOURCES,
@@ -21,7 +21,7 @@ from pawl.decide.serverobjects_pod import (
     scratch,
 )
 from pawl.decide.serverobjects_server import ServerPlan
-from pawl.decide.workplaces import CA_DIRECTORY, endpoint_of
+from pawl.decide.workplaces import CA_DIRECTORY, endpoint_of, worker_args
 
 Json = dict[str, Any]
 
@@ -34,7 +34,13 @@ def trust_parts(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> 
     if not plan.spec.access.node_trust or not plan.access.address:
         return ()
     endpoint = endpoint_of(plan.access).model_copy(update={"credentials": ""})
-    order = Order(task=Task.TRUST, id=plan.access.address, host=plan.access.address, endpoint=endpoint)
+    order = Order(
+        task=Task.TRUST,
+        id=plan.access.address,
+        host=plan.access.address,
+        endpoint=endpoint,
+        target=Place(kind="Filesystem", path=CERTS),
+    )
     head = metadata(plan.identity, plan.names.trust, TRUST)
     text = order.model_dump_json(by_alias=True, exclude_none=True)
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {ORDER_FILE: text}}
@@ -74,7 +80,7 @@ def _container(plan: ServerPlan, image: str) -> Container:
     return Container(
         name="trust",
         image=image,
-        args=("worker", Task.TRUST.value),
+        args=worker_args(Task.TRUST),
         env=(from_secret(TOKEN_VARIABLE, plan.access.internal_secret, "token"),),
         mounts=(config_map(ORDER_DIRECTORY, plan.names.trust), *authorities, node, scratch("/tmp")),  # noqa: S108
         resources=WORKER_RESOURCES,

@@ -17,7 +17,6 @@ from pawl.decide.durations import parse_duration
 from pawl.decide.registrynames import ORDER, SERVER, WORK, Names, labels, metadata, selector
 from pawl.decide.serverobjects_pod import (
     OUT,
-    REPORT,
     WORKER_RESOURCES,
     Container,
     Mount,
@@ -34,7 +33,7 @@ from pawl.decide.serverobjects_pod import (
 )
 from pawl.decide.serverobjects_server import CONFIG_DIRECTORY, MAIN, shared, store_env, store_mounts
 from pawl.decide.storagefacts import Identity, WorkWant
-from pawl.decide.workplaces import CA_DIRECTORY, USER_DIRECTORY, Role
+from pawl.decide.workplaces import CA_DIRECTORY, REPORT, USER_DIRECTORY, Role, worker_args
 
 Json = dict[str, Any]
 
@@ -182,13 +181,10 @@ def _affinity(job: _Job) -> Json:
 
 
 def _worker(job: _Job, task: Task, mounts: tuple[Mount, ...], file: str = ORDER_FILE) -> Container:
-    args = (
-        ("worker", task.value) if file == ORDER_FILE else ("worker", task.value, "--order", f"{ORDER_DIRECTORY}/{file}")
-    )
     return Container(
         name=task.value,
         image=job.about.image,
-        args=args,
+        args=worker_args(task, file),
         env=(from_secret(TOKEN_VARIABLE, job.about.access.internal_secret, "token"),),
         mounts=(config_map(ORDER_DIRECTORY, job.name), scratch(OUT), scratch("/tmp"), *mounts),  # noqa: S108
         resources=WORKER_RESOURCES,

@@ -8,14 +8,22 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from pawl.api.registrystorage_status import StoreRef
-from pawl.api.registrywork import Endpoint, Place
+from pawl.api.registrywork import ORDER_DIRECTORY, ORDER_FILE, Endpoint, Place, Task
 from pawl.decide.access import AccessFacts
 from pawl.decide.serverconfig import REGION
 
 USER_DIRECTORY: Final = "/pawl/user"
 CA_DIRECTORY: Final = "/pawl/ca"
 
+REPORT: Final = "/pawl/out/report"
+"""Where a worker leaves its last words."""
+
 Role = Literal["source", "target"]
+
+
+def worker_args(task: Task, file: str = ORDER_FILE) -> tuple[str, ...]:
+    """Return what a worker is started with. Every path is said: a Pod of the sandbox has them elsewhere."""
+    return ("worker", task.value, "--order", f"{ORDER_DIRECTORY}/{file}", "--termination-log", REPORT)
 
 
 def place_of(store: StoreRef, role: Role) -> Place:
