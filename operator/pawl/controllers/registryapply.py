@@ -147,7 +147,8 @@ def marked(wanted: Mapping[str, Any]) -> Json:
 def is_so(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether an object says all that is wanted, and nothing of ours that is wanted no longer."""
     same = notes(found).get(APPLIED) == wanted["metadata"]["annotations"][APPLIED]
-    return same and covers(found, wanted)
+    said = {key: each for key, each in wanted.items() if key not in {"apiVersion", "kind"}}  # not in a list's items
+    return same and covers(found, said)
 
 
 def notes(found: Mapping[str, Any]) -> Mapping[str, str]:
