@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.gitops.fixtures import EXPECTED, normalised
+from tests.cluster.api import POLICIES, Api
+from tests.cluster.operators import good
+from tests.gitops.fixtures import EXPECTED, load, normalised
 from tests.gitops.registry_scenes import PLAYS, played
 from tests.gitops.test_fixtures_live import judge
 
@@ -27,3 +29,16 @@ def test_a_registry(stem: str) -> None:
 
 def test_every_scene_is_expected() -> None:
     assert {*PLAYS, "registrystorage-new"} == set(STEMS)
+
+
+@pytest.mark.cluster
+def test_the_api_server_takes_what_the_machine_says(api: Api, namespace: str, installed: list[str]) -> None:
+    assert installed
+    for stem in STEMS:
+        found = load(stem)
+        path = f"{POLICIES}/namespaces/{namespace}/registrystorages"
+        body = {**found, "metadata": {"name": stem.removeprefix("registrystorage-"), "namespace": namespace}}
+        stored = good(api.post(path, body)).body
+        assert stored["spec"] == found["spec"]  # the defaults are those that the API server fills in
+        status = good(api.merge(f"{path}/{body['metadata']['name']}/status", {"status": found["status"]})).body
+        assert status["status"] == found["status"]
