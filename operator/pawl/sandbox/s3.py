@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -41,8 +42,7 @@ def make_bucket(endpoint: str, keys: Keys, name: str) -> str:
     finally:
         connection.close()
     if answer.status not in {MADE, EXISTS}:
-        text = said[:200].decode(errors="replace")
-        raise SandboxError(f"bucket {name}: {endpoint} refused it ({answer.status}: {text}): see the rules for names")
+        raise SandboxError(f"bucket {name}: refused ({answer.status}, {_code(said)}): see the rules for names")
     return name
 
 
@@ -62,6 +62,11 @@ def signed(keys: Keys, method: str, host: str, path: str, now: datetime) -> dict
         "x-amz-content-sha256": EMPTY,
         "Authorization": f"{credential}, SignedHeaders={SIGNED}, Signature={_hmac(key, text).hex()}",
     }
+
+
+def _code(said: bytes) -> str:
+    found = re.search(r"<Code>(\w+)</Code>", said.decode(errors="replace"))
+    return found[1] if found else "no reason given"
 
 
 def _hmac(key: bytes, text: str) -> bytes:
