@@ -4,9 +4,9 @@ PY := .venv/bin/python
 
 .PHONY: setup binaries nodes demo test test-quick lint format bench crds image push lock clean
 setup:      ; @$(PYTHON) scripts/bootstrap.py
-binaries: setup ; @$(PY) -m pawl sandbox build
+binaries: setup ; @$(PY) -m pawl sandbox build --storage
 # as root on Debian or Ubuntu this installs what a real node needs and says what; elsewhere it says why it cannot
-nodes: setup ; @$(PY) -m pawl sandbox build --real-nodes
+nodes: setup ; @$(PY) -m pawl sandbox build --real-nodes --storage
 demo: binaries ; @$(PY) -m pawl demo $(ARGS)
 test: nodes ; $(PY) -m pytest -n 2 $(ARGS)
 test-quick: setup ; $(PY) -m pytest -n 2 -m "not cluster and not faults and not node" $(ARGS)
