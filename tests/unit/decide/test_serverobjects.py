@@ -263,7 +263,7 @@ def test_a_collection_is_three_programs_on_one_claim_and_dead_before_the_thaw() 
     collect = pod["initContainers"][1]
     assert (collect["image"], collect["command"]) == ("registry:3.1.1", ["registry"])
     assert collect["args"] == ["garbage-collect", "/pawl/config/config.yml"]
-    assert pod["containers"][0]["args"][-1] == "/pawl/order/account.json"
+    assert "/pawl/order/account.json" in pod["containers"][0]["args"]
     tasks = {name: msgspec.json.decode(text)["task"] for name, text in config["data"].items()}
     assert tasks == {"order.json": "prepare", "account.json": "account"}
     assert [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume] == [
