@@ -39,6 +39,8 @@ BUSY: Final = frozenset(
 )
 """Phases of a migration in which nothing is proved: the server may be restarted at any time."""
 
+LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
+
 log = structlog.get_logger(__name__)
 
 
@@ -68,6 +70,7 @@ class _Known:
 
     conditions: list[Condition] = field(default_factory=list)
     pulled: str = ""
+    pull_failed: datetime | None = None
     alone: bool = False
 
 
@@ -103,7 +106,7 @@ class Proofs:
         newest = max(_probes(gathered), key=_made, default=None)
         report = _report(newest, gathered) if newest is not None else None
         if _calm(gathered):
-            await self._begin(gathered, newest, report, done)
+            await self._begin(gathered, known, newest, report, done)
         said = of_probe(report) if report is not None and report.done else []
         if report is not None and report.done and passed(report) and report.reference not in ("", known.pulled):
             said += await self._pull(gathered, known, report.reference, done)
@@ -116,14 +119,18 @@ class Proofs:
         known.conditions = now if changed else known.conditions
         return changed
 
-    async def _begin(self, gathered: Gathered, newest: Json | None, report: Report | None, done: Done) -> None:
+    async def _begin(
+        self, gathered: Gathered, known: _Known, newest: Json | None, report: Report | None, done: Done
+    ) -> None:
         """Make the probe that is due, and take older ones away."""
-        facts = gathered.facts
-        last = order_of(newest) if newest is not None else ""
-        over = report is not None and report.done
-        failed_since = _made(newest) if newest is not None and over and report and not passed(report) else None
-        if newest is not None and not over and _is_fresh(newest, facts.now):
-            return
+        facts, last, failed_since = gathered.facts, "", known.pull_failed
+        if newest is not None:
+            if report is None and _is_fresh(newest, facts.now):
+                return
+            last = order_of(newest)
+            failed_since = failed_since if report is not None and passed(report) else _made(newest)
+            if facts.retry_requested:
+                failed_since = LONG_AGO
         seen = fingerprint(gathered.storage, gathered.access)
         due = probe_order(seen, facts.identity.uid, facts.now, last, failed_since=failed_since)
         if due == last:
@@ -131,6 +138,7 @@ class Proofs:
         for job in gathered.live.of("Job", WORK):
             if is_proof(job) and not ending(job):
                 await self._applier.delete("Job", job, done)
+        known.pull_failed = None
         await self._make(gathered, due, done)
 
     async def _make(self, gathered: Gathered, due: str, done: Done) -> None:
@@ -165,6 +173,7 @@ class Proofs:
         if said is None or ending(job):
             return []
         known.pulled = reference
+        known.pull_failed = facts.now if said.status != "True" else None
         await self._applier.delete("Job", job, done)
         return [said]
 
@@ -217,7 +226,7 @@ def _report(job: Json, gathered: Gathered) -> Report | None:
 
 def _made(job: Json) -> datetime:
     text = job["metadata"].get("creationTimestamp")
-    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
+    return datetime.fromisoformat(text) if text else LONG_AGO
 
 
 def _is_fresh(job: Json, now: datetime) -> bool:
