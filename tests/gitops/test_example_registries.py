@@ -59,7 +59,9 @@ def test_what_komodos_hosts_are_told_to_fetch_is_what_pawl_makes() -> None:
     found, text = registry(documents(path)), path.read_text()
     names = Names(found.metadata.name)
     assert f"configmap {names.ca} " in text
-    assert f"secret {names.users} " in text
+    assert found.spec.access.users is not None
+    assert found.spec.access.users.secret_ref is not None
+    assert f"secret generic {found.spec.access.users.secret_ref.name} " in text
     policy = next(each for each in documents(path) if each["kind"] == "ImagePolicy")
     assert policy["spec"]["access"]["pullSecretRef"]["name"] == names.pull
     assert policy["spec"]["image"].startswith(f"{found.spec.access.host}/")
