@@ -28,8 +28,8 @@ def rclone_s3(directory: Path) -> Iterator[Minio]:
     data.mkdir(parents=True, exist_ok=True)
     address, access, secret = free_address(), f"pawl{secrets.token_hex(4)}", secrets.token_hex(16)
     environ = {"RCLONE_AUTH_KEY": f'"{access},{secret}"', "RCLONE_CONFIG": str(directory / "rclone.conf")}
-    # The cache of directories would hide for minutes what a test does to the files.
-    options = ("--addr", address, "--vfs-cache-mode", "off", "--dir-cache-time", "0s", "--log-level", "NOTICE")
+    # The cache of directories would hide for minutes what a test does to the files; without any a deletion never ends.
+    options = ("--addr", address, "--vfs-cache-mode", "off", "--dir-cache-time", "1s", "--log-level", "NOTICE")
     command = Command("rclone", (str(RCLONE), "serve", "s3", str(data), *options), environ)
     with serving(command, directory / "rclone.log", lambda: _answers(address)) as process:
         yield Minio(f"http://{address}", access, secret, process.pid)

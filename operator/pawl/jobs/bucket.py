@@ -55,6 +55,7 @@ def connect(place: Place) -> S3Store:
         "bucket": place.bucket,
         "region": place.region,
         "virtual_hosted_style_request": not place.path_style,
+        "disable_bulk_delete": True,
     }
     if place.endpoint:
         config["endpoint"] = place.endpoint

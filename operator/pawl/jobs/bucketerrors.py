@@ -14,6 +14,15 @@ from pawl.jobs.store import ObjectMissing, StoreError, StoreFull, StoreRefused
 
 _CODE: Final = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _FULL: Final = re.compile(r"StorageFull|QuotaExceeded|InsufficientStorage|507 ")
+_REFUSED: Final = {
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+}
+"""What a refused listing says: the library has no kind of error of its own for it."""
 _NO_BUCKET: Final = "NoSuchBucket"
 _LONGEST: Final = 160
 
@@ -26,7 +35,7 @@ def told(error: Exception, label: str, key: str) -> StoreError:
     about = f"{label}, {key or 'its keys'}"
     if code == _NO_BUCKET:
         return StoreRefused(f"{label}: there is no such bucket; make it, or name another")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError):
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in _REFUSED:
         return StoreRefused(f"{about}: refused ({code or 'no code'}); look at accessKey, secretKey and their rights")
     if _FULL.search(text):
         return StoreFull(f"{about}: {code or 'full'}; make room, or raise its quota")
