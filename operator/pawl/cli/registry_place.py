@@ -22,7 +22,7 @@ from pawl.jobs.copystore import CopyStore, Patience
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PATIENCE: Final = 3.0
+_PATIENCE: Final = 1.0
 """Seconds for which a bucket that refuses is asked again."""
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?")
 
