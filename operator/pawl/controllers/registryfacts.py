@@ -22,7 +22,7 @@ from pawl.controllers.queue import Key
 from pawl.controllers.registryclasses import Classes
 from pawl.controllers.registrymemory import MemoryBook
 from pawl.controllers.registryworkers import Asked, WorkerClient
-from pawl.controllers.store import requested_at
+from pawl.controllers.store import collection_requested_at, requested_at
 from pawl.decide.access import AccessFacts
 from pawl.decide.registrynames import METER, PORT, SERVER, WORK, Names
 from pawl.decide.registryview import address, askable, ending, finished, ready, server_of
@@ -171,16 +171,15 @@ def identity_of(storage: RegistryStorage) -> Identity:
 
 
 def _facts(storage: RegistryStorage, memory: Memory, now: datetime) -> Facts:
-    asked = requested_at(storage)
-    wish = asked is not None and asked != storage.status.last_handled_reconcile_at
+    asked, garbage = requested_at(storage), collection_requested_at(storage)
     return Facts(
         now=now,
         identity=identity_of(storage),
         spec=storage.spec,
         status=storage.status,
         memory=memory,
-        collect_requested=wish,
-        retry_requested=wish,
+        collect_requested=garbage is not None and garbage != storage.status.last_handled_collect_at,
+        retry_requested=asked is not None and asked != storage.status.last_handled_reconcile_at,
     )
 
 

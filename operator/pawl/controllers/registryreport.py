@@ -24,9 +24,11 @@ from pawl.controllers.registryapply import Guard, Refusal
 from pawl.controllers.registryfacts import Gathered
 from pawl.controllers.registrymemory import onto
 from pawl.controllers.registrystore import KIND, RegistryStore
-from pawl.controllers.store import requested_at
+from pawl.controllers.store import collection_requested_at, requested_at
 from pawl.decide.pressure import usage
 from pawl.decide.storagefacts import Notice, Step
+from pawl.decide.storagemachine_collection import REQUESTED
+from pawl.decide.storagemachine_freeze import collecting
 
 MOVED: Final = 0.01
 """Share by which figures that tick must have moved to be written."""
@@ -138,6 +140,7 @@ def status_of(look: Look) -> RegistryStorageStatus:
         update={
             "observed_generation": facts.identity.generation,
             "last_handled_reconcile_at": _handled(gathered),
+            "last_handled_collect_at": _begun(look),
             "phase": "Stalled" if look.refused else step.phase,
             "address": access.address or before.address,
             "anonymous_address": access.anonymous_address,
@@ -179,6 +182,13 @@ def _handled(gathered: Gathered) -> str | None:
     able = gathered.facts.server.rolled or bool(gathered.facts.blocked)
     wish = requested_at(storage) if able else None
     return wish or storage.status.last_handled_reconcile_at
+
+
+def _begun(look: Look) -> str | None:
+    """A wish for a collection counts as handled once one began because of it: until then it waits."""
+    storage, memory = look.gathered.storage, look.step.memory
+    runs = collecting(memory) and memory.collection is not None and memory.collection.cause == REQUESTED
+    return (collection_requested_at(storage) if runs else None) or storage.status.last_handled_collect_at
 
 
 def _explained(one: Condition, no_image: str) -> Condition:

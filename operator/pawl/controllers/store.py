@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride import Override
 from pawl.api.imagepolicy import ImagePolicy
-from pawl.api.meta import REQUESTED_AT, REQUESTED_AT_FLUX
+from pawl.api.meta import COLLECT_AT, REQUESTED_AT, REQUESTED_AT_FLUX
 from pawl.api.reasons import Reason
 from pawl.api.registrystorage import RegistryStorage
 from pawl.cluster.resources import IMAGE_POLICIES, Resource
@@ -67,7 +67,7 @@ class _Page(msgspec.Struct):
 _PAGE: Final = msgspec.json.Decoder(_Page)
 _NARROW: Final = msgspec.json.Decoder(_Narrow)
 _SPEC: Final = msgspec.json.Decoder(_Spec)
-_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX, COPIES)
+_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX, COLLECT_AT, COPIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +193,11 @@ def requested_at(found: ImagePolicy | Override | RegistryStorage) -> str | None:
     """Return the value of the annotation that asks for a run now; ours goes before Flux's."""
     notes = found.metadata.annotations
     return notes.get(REQUESTED_AT) or notes.get(REQUESTED_AT_FLUX)
+
+
+def collection_requested_at(found: RegistryStorage) -> str | None:
+    """Return the value of the annotation that asks for a collection now."""
+    return found.metadata.annotations.get(COLLECT_AT)
 
 
 def _number(version: str) -> int:
