@@ -131,8 +131,9 @@ class Facts:
     """Whether some namespaces cannot be seen, so that uses may be missing."""
     uses: tuple[Use, ...] = ()
     collect_due: bool = False
-    """Whether the schedule names a time since the last collection, or the annotation asks for a run."""
+    """Whether the schedule names a time since the last collection."""
     collect_requested: bool = False
+    """Whether the annotation collect.pawl.dev/requestedAt has a value for which no collection began yet."""
     retry_requested: bool = False
     """Whether the annotation reconcile.pawl.dev/requestedAt has a value that was not acted on yet."""
     conditions: tuple[Condition, ...] = ()
