@@ -7,7 +7,7 @@ import http.client
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ from tests.support.registryobjects import BUCKET, DISK, spec
 from tests.support.servers import free_address, serving
 
 from pawl.api.registrystorage_status import StoreRef
-from pawl.cluster.certificates import Pair, new_authority, new_pair
+from pawl.cluster.certificates import new_authority, new_pair
+from pawl.controllers.registryaccess_tls import Own, carried_out, trusted
+from pawl.decide.accesspairs import Act
 from pawl.decide.serverconfig import Shape, config_text
 from pawl.sandbox.processes import Command
 
@@ -37,7 +39,6 @@ class Running:
 
     host: str
     pod: Path
-    authority: Pair | None = None
 
     def ask(self, method: str, path: str, *, user: str = "", trust: bytes = b"", name: str = "") -> int:
         connection = self._connection(trust, name)
@@ -118,6 +119,27 @@ def test_a_server_with_users_and_a_certificate(tmp_path: Path, version: str) -> 
         assert (ask("GET", "/v2/", "pawl-a:old"), ask("GET", "/v2/", "pawl-b:new")) == (200, 200)
         file.write_text(hashed(("pawl-b", "new")))
         assert (ask("GET", "/v2/", "pawl-a:old"), ask("GET", "/v2/", "pawl-b:new")) == (401, 200)
+
+
+def test_a_new_authority_is_trusted_before_anything_is_signed_with_it(tmp_path: Path) -> None:
+    hosts = ("main-registry.shop.svc",)
+    first = carried_out(Act.BEGIN, Own(), hosts, NOW)
+    published = carried_out(Act.PUBLISH, first, hosts, NOW)
+    bundle = trusted(published, NOW)
+    turned = carried_out(Act.TURN, replace(published, trusted=bundle), hosts, NOW)
+    (tmp_path / "tls").mkdir()
+    for own, others in ((first, trusted(first, NOW)), (turned, trusted(turned, NOW))):
+        assert own.pair is not None
+        (tmp_path / "tls/tls.crt").write_bytes(own.pair.certificate)
+        (tmp_path / "tls/tls.key").write_bytes(own.pair.key)
+        with running(
+            tmp_path, config_text(spec(), DISK, Shape(read_only=False, secure=True, auth=False)), "3"
+        ) as server:
+            for known in (bundle, others):
+                assert server.ask("GET", "/v2/", trust=known, name=hosts[0]) == 200
+            if own is turned:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    server.ask("GET", "/v2/", trust=trusted(first, NOW), name=hosts[0])
 
 
 @pytest.mark.parametrize("version", ["3", "2"])
