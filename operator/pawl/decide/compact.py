@@ -16,6 +16,8 @@ from pawl.decide.manifestgraph import Manifest
 Digest = bytes
 """Raw bytes of a digest; empty: it is not known."""
 
+SCHEMA_1_SAID: Final = "it is of Docker's schema 1, which distribution 3 cannot read"
+
 _LENGTHS: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 _NAMES: Final = {length: name for name, length in _LENGTHS.items()}
 
@@ -58,5 +60,5 @@ def node_of(manifest: Manifest) -> Node:
 
 def _opaque(manifest: Manifest) -> str:
     if manifest.schema1:
-        return "it is of Docker's schema 1, which distribution 3 cannot read"
+        return SCHEMA_1_SAID
     return "it is an artifact manifest, which distribution cannot read" if manifest.artifact else ""

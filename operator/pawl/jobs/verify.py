@@ -20,7 +20,7 @@ from pawl.api.errors import InputError
 from pawl.api.reasons import Reason
 from pawl.api.registrystorage_spec import Verify
 from pawl.api.registrywork import Order, Progress, Report, Task
-from pawl.decide.compact import Digest, unpack
+from pawl.decide.compact import SCHEMA_1_SAID, Digest, unpack
 from pawl.decide.layout import LINK_BYTES, blob_key, layer_link_key, tag_index_key
 from pawl.jobs.copystore import SMALL, CopyStore
 from pawl.jobs.graph import breaks
@@ -38,7 +38,7 @@ _HASHED: Final = 4  # blobs that are hashed at once, and one for each core beyon
 
 @dataclass(slots=True)
 class Findings:
-    """What a walk found. `broken` holds one sentence for each fault, sorted; `schema1` names manifests of that kind."""
+    """What a walk found. `broken` holds one sentence for each fault, sorted."""
 
     repositories: int = 0
     tags: int = 0
@@ -50,6 +50,8 @@ class Findings:
     broken: list[str] = field(default_factory=list)
     corrupt: list[str] = field(default_factory=list)
     """Digests of blobs whose bytes are not theirs; `broken` has a sentence for each of them, too."""
+    schema1: list[str] = field(default_factory=list)
+    """Digests of manifests in Docker's first format, which distribution 3 cannot read; `broken` has them, too."""
     unreferenced: int = 0
     """Bytes of blobs that no manifest refers to: a collection would free them."""
 
@@ -119,6 +121,7 @@ def _counted(inventory: Inventory, *, deep: bool) -> Findings:
         bytes=inventory.bytes,
         uploads=len(inventory.uploads),
         deep=deep,
+        schema1=sorted(unpack(digest) for digest, why in inventory.opaque.items() if why == SCHEMA_1_SAID),
         unreferenced=sum(size for digest, size in inventory.blobs.items() if digest not in marked),
     )
 
