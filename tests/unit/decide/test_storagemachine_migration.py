@@ -180,6 +180,25 @@ def test_a_pod_that_takes_pushes_sends_the_last_copy_back_to_the_freeze() -> Non
     assert world.works[Task.FINAL].order != order
 
 
+def test_the_last_copy_begins_only_when_every_pod_refused_a_push() -> None:
+    world = migrating("Preflight")
+    world.end(Task.BULK)
+    for _ in range(2):
+        world.look()
+        assert (world.phase, world.want.works) == ("Freeze", ())
+    world.roll()
+    world.silent = True
+    world.look()
+    assert world.phase == "Freeze"
+    world.silent = False
+    world.stray["p"] = Task.FINAL
+    world.look()
+    assert world.phase == "Freeze"
+    world.stray.clear()
+    world.look()
+    assert world.phase == "Final"
+
+
 def test_a_pod_that_does_not_answer_holds_the_switch_up_and_no_more() -> None:
     world = migrating("Final")
     world.end(Task.FINAL)

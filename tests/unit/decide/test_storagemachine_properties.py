@@ -56,9 +56,7 @@ class Registry(RuleBasedStateMachine):
             self.world.roll()
             self.world.stray.clear()
             self.look(Crash.NEVER, asked=False)
-            for task, work in list(self.world.works.items()):
-                if work.active:
-                    self.end(task, how)
+            self.end_all(how)
             self.world.push()
             self.look(Crash.NEVER, asked=False)
 
@@ -70,17 +68,16 @@ class Registry(RuleBasedStateMachine):
             self.settle(often=often)
         self.world.later(hours=hours)
 
-    @rule()
-    def roll(self) -> None:
-        self.world.roll()
-
-    @rule()
-    def push(self) -> None:
-        self.world.push()
-
-    @rule()
-    def pods_end(self) -> None:
-        self.world.stray.clear()
+    @rule(acts=st.lists(st.sampled_from(["look", "look", "push", "roll", "end", "pods"]), min_size=3, max_size=14))
+    def stir(self, acts: list[str]) -> None:
+        """Small things in any order."""
+        for act in acts:
+            if act == "look":
+                self.look(Crash.NEVER, asked=False)
+            elif act == "end":
+                self.end_all("ok")
+            else:
+                {"push": self.world.push, "roll": self.world.roll, "pods": self.world.stray.clear}[act]()
 
     @rule(silent=st.booleans(), blocked=st.sampled_from(["", "", "Secret keys is missing"]), trouble=st.booleans())
     def weather(self, silent: bool, blocked: str, trouble: bool) -> None:  # noqa: FBT001
@@ -127,6 +124,11 @@ class Registry(RuleBasedStateMachine):
     def end_one(self, how: str) -> None:
         self.end(next(task for task, work in self.world.works.items() if work.active), how)
 
+    def end_all(self, how: str) -> None:
+        for task, work in list(self.world.works.items()):
+            if work.active:
+                self.end(task, how)
+
     def end(self, task: Task, how: str) -> None:
         self.world.end(task, ok=how == "ok", reason="" if how == "ok" else how)
         migration = self.world.memory.migration
@@ -146,6 +148,7 @@ class Registry(RuleBasedStateMachine):
         assert not (migrating(after) and collecting(after)), "a store has one that changes it"
         self.check_store(before, after)
         self.check_freeze(found)
+        self.check_thaw(before, found)
         if want is None:
             return
         assert want.store == after.store
@@ -189,6 +192,13 @@ class Registry(RuleBasedStateMachine):
         else:
             assert freeze.full if freeze.reason == "Pressure" else self.world.spec.read_only
             assert freeze.thaw_by is None
+
+    def check_thaw(self, before: Memory, found: Step) -> None:
+        """A collection ends when the server was made anew, and takes pushes unless something else forbids them."""
+        old, new = before.collection, found.memory.collection
+        if old is not None and new is not None and old.phase is CollectionPhase.THAW and new.phase is not old.phase:
+            assert self.world.pods
+            assert all(pod.read_only == (found.memory.freeze is not None) for pod in self.world.pods)
 
     def check_works(self, found: Step) -> None:
         assert found.want is not None
@@ -266,7 +276,7 @@ def memories() -> list[Memory]:
         if Task.BULK in world.works and world.works[Task.BULK].active:
             world.end(Task.BULK)
     later = [replace(one, held=one.store) for one in found]
-    return [Memory(), *found, *later]
+    return [Memory(), *found[::2], *later[::3]]
 
 
 def test_merge_is_a_join() -> None:
