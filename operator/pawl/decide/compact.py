@@ -32,6 +32,13 @@ class Node(msgspec.Struct, frozen=True, gc=False):
     opaque: str = ""
 
 
+class Tag(msgspec.Struct, frozen=True, gc=False):
+    """What a tag stands for, and when it was pushed, in seconds since the epoch. An empty digest: it is unreadable."""
+
+    digest: Digest
+    pushed: float | None
+
+
 def pack(digest: str) -> Digest:
     """Return a digest as bytes, empty where the text is none."""
     algorithm, _, value = digest.partition(":")

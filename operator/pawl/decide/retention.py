@@ -16,17 +16,11 @@ from datetime import datetime
 
 from pawl.api.registrystorage_spec import Collection, RetentionRule
 from pawl.api.registrywork import TagVerdict, Use
-from pawl.decide.compact import Digest, Node, unpack
+from pawl.decide.compact import Digest, Node, Tag, unpack
 from pawl.decide.retentionrules import Terms, compile_terms, subject_of, terms_for
 from pawl.decide.retentionuses import Used, used_of
 
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """What a tag stands for, and when it was pushed, in seconds since the epoch. An empty digest: it is unreadable."""
-
-    digest: Digest
-    pushed: float | None
+__all__ = ["Judged", "Repository", "Tag", "judge", "judge_all"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from pawl.decide.compact import Digest, Node, node_of, pack, unpack
+from pawl.decide.compact import Digest, Node, Tag, node_of, pack, unpack
 from pawl.decide.layout import (
     BLOBS,
     LINK_BYTES,
@@ -28,7 +28,6 @@ from pawl.decide.layout import (
     tag_current_key,
 )
 from pawl.decide.manifestgraph import MAX_MANIFEST, Descriptor, Manifest, references
-from pawl.decide.retention import Tag
 from pawl.jobs.copystore import CopyStore
 from pawl.jobs.readahead import Wanted, each, read_all
 from pawl.jobs.store import Object
