@@ -27,9 +27,11 @@ class Life:
 
     left: int
     how: Callable[[], None]
+    streams_only: bool = False
+    """Whether only pieces of large objects count."""
 
-    def spend(self) -> None:
-        self.left -= 1
+    def spend(self, *, piece: bool = False) -> None:
+        self.left -= 1 if piece or not self.streams_only else 0
         if self.left < 0:
             self.how()
 
@@ -82,7 +84,7 @@ class Mortal(Wrapped):
 
     async def _mortal(self, pieces: AsyncIterator[Body]) -> AsyncIterator[Body]:
         async for piece in pieces:
-            self.life.spend()
+            self.life.spend(piece=True)
             yield piece
 
 

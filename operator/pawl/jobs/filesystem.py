@@ -158,6 +158,8 @@ class Filesystem:
         """Return room and inodes of the filesystem."""
         try:
             found = await asyncio.to_thread(os.statvfs, self._root)
+        except FileNotFoundError as error:
+            raise StoreRefused(f"{self.label} is not there; is its volume mounted?") from error
         except OSError as error:
             raise told(error, self.label, "") from error
         unit = found.f_frsize

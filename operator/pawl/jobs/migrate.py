@@ -80,6 +80,9 @@ class _Move:
         _aim(gauge, found)
         if gauge.rounds == 1:
             await self._room(found)
+        if not found.blobs and len(self.there.proved):
+            # A volume that is not mounted looks like this; following it would empty the target.
+            raise StoreError(f"{self.ways.source.label} is empty, but blobs were copied from it; is it mounted?")
         await self.copier.blobs(found.large_first(), found.small_ones())
         await self.links.copy(found, self.copier.damaged)
         little = gauge.fetched - before < ENOUGH_BYTES and self.clock() - begun < ENOUGH_SECONDS
@@ -115,6 +118,7 @@ async def _guarded(
 async def _begin(ways: Ways, edges: Edges) -> _Move:
     source, target, ledger = ways.source, ways.target, ways.ledger
     ways.gauge.enter("Preflight", "looking at source and target")
+    await source.space()
     if not await ledger.taken():
         await may_take(source, target)
         old = await schema1(source)

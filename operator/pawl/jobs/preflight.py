@@ -36,6 +36,7 @@ class Preflight:
 
 async def preflight(source: CopyStore, target: CopyStore) -> Preflight:
     """Look at both. Writes nothing."""
+    await source.space()
     there = await held(target, Sizes())
     found = await scan(source, there.proved, there.links)
     old = await schema1(source)
