@@ -137,3 +137,18 @@ async def lived_through(transport: Mortal, storage: RegistryStorage, now: dateti
         except Death:
             return False
     return True
+
+
+async def test_a_password_that_no_server_knows_yet_is_not_handed_out_however_late_it_is(
+    stage: Stage, cluster: Sandbox
+) -> None:
+    storage = stage.storage(access={"users": {"rotateEvery": "48h"}})
+    first = await stage.keeper().keep(storage, NOW)
+    transport = await HttpTransport.open(Place(kubeconfig=str(cluster.kubeconfig)))
+    # Death between the note of the successor and its hash, and an hour until the next look.
+    assert not await lived_through(Mortal(transport, 1, sent=False), storage, NOW + timedelta(hours=48))
+    assert (stage.secret("main-registry-users") or {})["nextUsername"] == "pawl-b"
+    late = await stage.keeper().keep(storage, NOW + timedelta(hours=49))
+    assert late.password == first.password
+    assert "pawl-b" in (stage.secret("main-registry-htpasswd") or {})["htpasswd"]
+    assert (await stage.keeper().keep(storage, NOW + timedelta(hours=49.2))).username == "pawl-b"
