@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
-from tests.registry.migrations import QUICK, Tree, at, contents, dangling, order, silent
+from tests.registry.migrations import OCI, QUICK, Tree, at, contents, dangling, order, silent
 from tests.registry.mortalstore import Counted, Reads, Wrapped
 from tests.registry.test_stores import bucket_at
 from tests.support.minio import minio
@@ -68,12 +69,16 @@ async def test_a_registry_moves_into_a_bucket_and_out_of_it(
 
 async def test_a_real_server_serves_what_was_moved(tree: Tree, tmp_path: Path) -> None:
     assert (await moved(at(tree.root), at(tmp_path / "target"))).ok
-    current = (tree.root / layout.tag_current_key("multi", "latest")).read_text()
+    expected = (tree.root / layout.tag_current_key("multi", "latest")).read_text()
     with registry_on(filesystem(tmp_path / "target")) as server:
-        api = Api(f"http://{server.host}")
-        assert "multi" in json.loads(api.get("/v2/_catalog").body)["repositories"]
-        assert api.get(f"/v2/multi/manifests/{current}").status == 200
-        assert json.loads(api.get("/v2/multi/tags/list").body)["tags"] == ["latest"]
+        url = f"http://{server.host}/v2/multi/manifests/latest"
+        async with (
+            aiohttp.ClientSession() as client,
+            client.get(url, headers={"Accept": f"{OCI}.index.v1+json"}) as got,
+        ):
+            assert (got.status, got.headers["Docker-Content-Digest"]) == (200, expected)
+            assert f"sha256:{hashlib.sha256(await got.read()).hexdigest()}" == expected
+        assert Api(f"http://{server.host}").get("/v2/multi/tags/list").body["tags"] == ["latest"]
 
 
 async def test_what_changes_at_the_source_meanwhile_is_followed(tree: Tree, tmp_path: Path) -> None:
