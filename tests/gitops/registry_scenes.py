@@ -41,6 +41,7 @@ MINIO: Final[Json] = {
 }
 CLAIM: Final[Json] = {"filesystem": {"size": "200Gi"}}
 RULES: Final[Json] = {"retention": [{"repositories": ["**"], "keepLast": 10}]}
+SPEC: Final[Json] = structural_schema(REGISTRY_STORAGE)["properties"]["spec"]
 PROOFS: Final = (
     ConditionType.NAME_RESOLVED,
     ConditionType.REACHABLE,
@@ -215,7 +216,6 @@ class World:
 
 def manifest(spec: Json, generation: int, status: Json) -> Json:
     """A RegistryStorage as the API server stores it, defaults filled in."""
-    schema = structural_schema(REGISTRY_STORAGE)["properties"]["spec"]
     return {
         "apiVersion": "pawl.dev/v1alpha1",
         "kind": "RegistryStorage",
@@ -227,7 +227,7 @@ def manifest(spec: Json, generation: int, status: Json) -> Json:
             "generation": generation,
             "creationTimestamp": "2026-01-02T03:04:05Z",
         },
-        "spec": _defaulted(spec, schema),
+        "spec": _defaulted(spec, SPEC),
         "status": status,
     }
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from pawl.api.meta import StatusModel
 from pawl.api.registrystorage_spec import Collection, RetentionRule, Verify
@@ -103,6 +103,15 @@ class Order(StatusModel):
     """Seconds after which an upload that nobody goes on with is stale."""
 
 
+def _bounded(value: int) -> int:
+    return min(max(value, 0), MOST)
+
+
+MOST = (1 << 63) - 1
+Figure = Annotated[int, AfterValidator(_bounded)]
+"""An amount that a worker tells. One out of bounds is cut: a status that the API server refuses would end no freeze."""
+
+
 class Step(StatusModel):
     """One proof of a probe: DNS, TCP, TLS, API, Auth, Push, Pull."""
 
@@ -114,13 +123,13 @@ class Step(StatusModel):
 class Progress(StatusModel):
     """How far a worker is. `eta_seconds` is None where that cannot be said."""
 
-    objects: int = 0
-    objects_done: int = 0
-    bytes: int = 0
-    bytes_done: int = 0
-    bytes_per_second: int = 0
-    eta_seconds: int | None = None
-    rounds: int = 0
+    objects: Figure = 0
+    objects_done: Figure = 0
+    bytes: Figure = 0
+    bytes_done: Figure = 0
+    bytes_per_second: Figure = 0
+    eta_seconds: Figure | None = None
+    rounds: Figure = 0
 
 
 class TagVerdict(StatusModel):
@@ -140,12 +149,12 @@ class TagVerdict(StatusModel):
 class Plan(StatusModel):
     """What a collection would do."""
 
-    tags: int = 0
-    delete_tags: int = 0
-    total_bytes: int = 0
-    delete_bytes: int = 0
-    delete_manifests: int = 0
-    reasons: dict[str, int] = Field(default_factory=dict)
+    tags: Figure = 0
+    delete_tags: Figure = 0
+    total_bytes: Figure = 0
+    delete_bytes: Figure = 0
+    delete_manifests: Figure = 0
+    reasons: dict[Annotated[str, StringConstraints(max_length=64)], Figure] = Field(default_factory=dict)
     refused: str = ""
     """Why it may not be carried out: a cap, or a store that cannot be read as a whole."""
     verdicts: list[TagVerdict] = Field(default_factory=list)
@@ -158,13 +167,13 @@ class Report(StatusModel):
     id: str = ""
     done: bool = False
     ok: bool = False
-    reason: Annotated[str, StringConstraints(max_length=64)] = ""
+    reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^([A-Z][A-Za-z0-9]*)?$")] = ""
     message: str = ""
     phase: str = ""
     progress: Progress = Field(default_factory=Progress)
     quarantine: list[str] = Field(default_factory=list)
     plan: Plan | None = None
-    freed_bytes: int = 0
+    freed_bytes: Figure = 0
     steps: list[Step] = Field(default_factory=list)
     reference: str = ""
     """Image that a probe pushed: host/repository@digest."""
@@ -174,25 +183,25 @@ class RepositorySize(StatusModel):
     """One repository."""
 
     name: str
-    bytes: int = 0
-    tags: int = 0
+    bytes: Figure = 0
+    tags: Figure = 0
 
 
 class Meter(StatusModel):
     """What a meter saw. `capacity` and `inodes` are 0 where a store has none."""
 
-    bytes: int = 0
+    bytes: Figure = 0
     """Of all blobs."""
-    used: int = 0
+    used: Figure = 0
     """Of the filesystem, whatever is on it."""
-    capacity: int = 0
-    inodes: int = 0
-    inodes_used: int = 0
-    blobs: int = 0
-    tags: int = 0
-    uploads: int = 0
-    upload_bytes: int = 0
-    repository_count: int = 0
+    capacity: Figure = 0
+    inodes: Figure = 0
+    inodes_used: Figure = 0
+    blobs: Figure = 0
+    tags: Figure = 0
+    uploads: Figure = 0
+    upload_bytes: Figure = 0
+    repository_count: Figure = 0
     repositories: list[RepositorySize] = Field(default_factory=list)
     """The largest ones, 500 at most."""
     walked_at: datetime | None = None
