@@ -256,6 +256,8 @@ def test_an_image_without_a_program_proves_its_pull(world: World, tmp_path: Path
     found = world.get("pod", "proven")["status"]["containerStatuses"][0]
     assert found["imageID"].endswith(f"/shop/canary@{digest}")
     kubectl(world.env, "delete", "pod", "refused", "--now", "--timeout=20s")
+    world.apply(pod("next", script("a", f"{WRITE}('the node goes on')")))
+    assert world.said("next") == "the node goes on"
 
 
 def test_a_claim_grows_and_takes_its_data_along_when_it_goes(world: World) -> None:

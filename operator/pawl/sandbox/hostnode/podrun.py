@@ -6,7 +6,6 @@ Each change is reported by one status write. Neighbours: `container` runs one, `
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,8 +83,7 @@ class PodRun:
         tasks = [task for task in (self._work, self._reports) if task]
         if self._work and self._ending:
             # What has just ended writes its message down before it is cancelled.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._work), 1)
+            await asyncio.wait({self._work}, timeout=1)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
