@@ -35,13 +35,13 @@ def server_objects(
     spec: RegistryStorageSpec, identity: Identity, want: Want, access: AccessFacts, about: ServerAbout
 ) -> tuple[Json, ...]:
     """Return the objects in the order in which they are applied: what a Pod mounts comes before the Pod."""
-    plan = ServerPlan(spec, identity, want, access)
+    plan = ServerPlan(spec, identity, want, access, about.pull_secrets)
     return (
         *claim_parts(identity, want, about.requested),
         *front_parts(spec, identity, access),
         *server_parts(plan),
-        *meter_parts(plan, about.image, about.pull_secrets),
-        *trust_parts(plan, about.image, about.pull_secrets),
+        *meter_parts(plan, about.image),
+        *trust_parts(plan, about.image),
     )
 
 

@@ -28,7 +28,7 @@ from pawl.decide.workplaces import place_of, worker_args
 Json = dict[str, Any]
 
 
-def meter_parts(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> tuple[Json, ...]:
+def meter_parts(plan: ServerPlan, image: str) -> tuple[Json, ...]:
     """Return the meter's order and Deployment; nothing for a claim that one Pod only may use."""
     if alone(plan.store):
         return ()
@@ -36,10 +36,10 @@ def meter_parts(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> 
     head = metadata(plan.identity, plan.names.meter, METER)
     text = order.model_dump_json(by_alias=True, exclude_none=True)
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {ORDER_FILE: text}}
-    return (config, _deployment(plan, image, pull_secrets))
+    return (config, _deployment(plan, image))
 
 
-def _deployment(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> Json:
+def _deployment(plan: ServerPlan, image: str) -> Json:
     name = plan.identity.name
     affinity = {} if shared(plan.store) else beside(selector(name, SERVER))
     notes = {
@@ -49,7 +49,7 @@ def _deployment(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> 
     pod = pod_spec(
         plan.spec,
         [_container(plan, image)],
-        Shape(pull_secrets=pull_secrets, affinity=affinity, more={"terminationGracePeriodSeconds": 10}),
+        Shape(pull_secrets=plan.pull_secrets, affinity=affinity, more={"terminationGracePeriodSeconds": 10}),
     )
     return {
         "apiVersion": "apps/v1",

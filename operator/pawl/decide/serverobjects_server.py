@@ -64,6 +64,8 @@ class ServerPlan:
     identity: Identity
     want: Want
     access: AccessFacts
+    pull_secrets: tuple[str, ...] = ()
+    """Of Pawl's install; those of the spec come before them."""
 
     @property
     def names(self) -> Names:
@@ -177,7 +179,7 @@ def _pod(plan: ServerPlan) -> Json:
     containers = [_server(plan)]
     if plan.spec.access.anonymous_pull:
         containers.append(_anonymous(plan))
-    return pod_spec(plan.spec, containers, Shape(affinity=_affinity(plan), more=more))
+    return pod_spec(plan.spec, containers, Shape(plan.pull_secrets, _affinity(plan), more))
 
 
 def _affinity(plan: ServerPlan) -> Json:

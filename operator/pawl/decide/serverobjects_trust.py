@@ -29,7 +29,7 @@ CERTS_ON_NODE: Final = "/etc/containerd/certs.d"
 CERTS: Final = "/pawl/certs.d"
 
 
-def trust_parts(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> tuple[Json, ...]:
+def trust_parts(plan: ServerPlan, image: str) -> tuple[Json, ...]:
     """Return the order and the DaemonSet; nothing where nobody asked for it or the address is not known yet."""
     if not plan.spec.access.node_trust or not plan.access.address:
         return ()
@@ -44,13 +44,13 @@ def trust_parts(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> 
     head = metadata(plan.identity, plan.names.trust, TRUST)
     text = order.model_dump_json(by_alias=True, exclude_none=True)
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {ORDER_FILE: text}}
-    return (config, _daemon_set(plan, image, pull_secrets))
+    return (config, _daemon_set(plan, image))
 
 
-def _daemon_set(plan: ServerPlan, image: str, pull_secrets: tuple[str, ...]) -> Json:
+def _daemon_set(plan: ServerPlan, image: str) -> Json:
     name = plan.identity.name
     shape = Shape(
-        pull_secrets=pull_secrets,
+        pull_secrets=plan.pull_secrets,
         privileged_user=True,
         more={
             "tolerations": [{"operator": "Exists"}],

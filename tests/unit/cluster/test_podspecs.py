@@ -18,6 +18,8 @@ SOURCE = Path(pawl.__file__).parent
 CREATED = {"PODS", "JOBS", "CRON_JOBS", "DEPLOYMENTS", "DAEMON_SETS", "STATEFUL_SETS", "REPLICA_SETS"}
 MAKERS = {
     "controllers/prepulls.py": "passes with_pull_secrets",
+    "controllers/registryjobs.py": "made by decide.workobjects, whose Pods pass decide.serverobjects_pod",
+    "controllers/registryproofs.py": "made by decide.workobjects, whose Pods pass decide.serverobjects_pod",
     "cluster/jobs.py": "a Job of a user, made again as it was",
     "cluster/eviction.py": "an Eviction of a Pod",
     "admission/install.py": "a dry run, never a Pod",

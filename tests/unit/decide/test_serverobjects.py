@@ -82,6 +82,14 @@ def test_a_pod_stays_below_pawl_and_mounts_what_it_declares(pod: Json) -> None:
     assert all(mount["mountPath"].startswith("/pawl/") or mount["mountPath"] == "/tmp" for mount in mounts)
 
 
+@pytest.mark.parametrize("store", STORES)
+def test_every_pod_is_pulled_by_the_secrets_of_the_spec_and_of_the_install(store: str) -> None:
+    given = {**EVERYTHING, "server": {"pullSecrets": [{"name": "own"}, {"name": "pawl-pull"}]}}
+    made = [*workloads(objects(want(STORES[store]), **given)), work(Task.PREPARE, STORES[store], **given)[1]]
+    for each in made:
+        assert pod_of(each)["imagePullSecrets"] == [{"name": "own"}, {"name": "pawl-pull"}]
+
+
 def test_the_trust_pod_is_root_and_sees_one_directory_of_the_node() -> None:
     pod = pod_of(one(objects(want(DISK), **EVERYTHING), "DaemonSet"))
     paths = [volume["hostPath"] for volume in pod["volumes"] if "hostPath" in volume]
