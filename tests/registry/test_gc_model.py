@@ -73,9 +73,11 @@ def check(world: World, store: Layout, before: dict[str, bytes]) -> None:
     assert store.tags() == left.tags
     assert store.revisions() == left.revisions
     assert store.blobs() == {digest: body for digest, body in before.items() if digest in left.blobs}
+    for link in store.base.glob("repositories/**/_layers/*/*/link"):
+        assert store.blob_path(link.read_text()).exists()
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(20))
 async def test_what_is_reachable_survives_and_nothing_else(seed: int, tmp_path: Path) -> None:
     store = Layout(tmp_path / "store")
     world = Maker(store, seed).make()
@@ -88,7 +90,7 @@ async def test_what_is_reachable_survives_and_nothing_else(seed: int, tmp_path: 
     assert done.freed_bytes == sum(map(len, before.values())) - sum(map(len, store.blobs().values()))
 
 
-@pytest.mark.parametrize("seed", range(100, 108))
+@pytest.mark.parametrize("seed", range(100, 106))
 async def test_a_worker_that_dies_leaves_a_registry_and_the_next_go_comes_to_the_same_end(
     seed: int, tmp_path: Path
 ) -> None:
