@@ -64,7 +64,10 @@ async def test_a_server_of_its_own_store_passes(stores: tuple[Path, Endpoint]) -
 async def test_what_differs_is_named(stores: tuple[Path, Endpoint]) -> None:
     held, endpoint = stores
     served = held.parent / "served"
-    (served / tag_current_key("shop/web", "v3")).unlink()
+    tags = served / "docker/registry/v2/repositories/shop/web/_manifests/tags"
+    (served / tag_current_key("shop/web", "v2")).unlink()
+    shutil.copytree(tags / "v0", tags / "surplus")
+    shutil.rmtree(tags / "v3")
     other = (served / tag_current_key("shop/web", "v4")).read_text()
     (served / tag_current_key("shop/web", "v5")).write_text(other)
     shutil.rmtree(held / "docker/registry/v2/repositories/shop/api")
@@ -77,7 +80,9 @@ async def test_what_differs_is_named(stores: tuple[Path, Endpoint]) -> None:
     assert f"tag shop/web:v5 is {other}, the store says" in said
     assert "repository shop/api is in the catalog and not in the store" in said
     assert "repository shop/gone is in the store and not in the catalog" in said
-    assert "v3" in said
+    assert "tag shop/web:v2 is not served" in said
+    assert "tag shop/web:v3 is not listed" in said
+    assert "tag shop/web:surplus is listed and not in the store" in said
     assert report.message.startswith("the server does not serve its store: ")
 
 

@@ -49,6 +49,16 @@ def test_what_stays_goes_first_and_the_figures_stay() -> None:
     assert [verdict.keep for verdict in back.plan.verdicts] == [False] * 3
 
 
+def test_figures_and_steps_outlive_their_words() -> None:
+    reasons = {f"{at:03d}{'x' * 60}": at for at in range(100)}
+    plan = Plan(tags=9, delete_tags=4, reasons=reasons, refused="y" * 4000)
+    steps = [Step(name="DNS", ok=True, message="z" * 900), Step(name="TCP", ok=False, message="z" * 900)]
+    back = Report.model_validate_json(fitted(Report(task=Task.PREPARE, plan=plan, steps=steps, message="m" * 2000)))
+    assert back.plan is not None
+    assert (back.plan.tags, back.plan.delete_tags, len(back.plan.reasons)) == (9, 4, 16)
+    assert [(step.name, step.ok) for step in back.steps] == [("DNS", True), ("TCP", False)]
+
+
 def test_nobody_looks_where_there_is_no_directory(tmp_path: Path) -> None:
     leave(Report(task=Task.PROBE), tmp_path / "none" / "report")
     leave(Report(task=Task.PROBE), tmp_path / "report")

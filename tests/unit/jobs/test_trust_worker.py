@@ -87,13 +87,17 @@ def test_without_an_authority_the_old_one_goes(tmp_path: Path) -> None:
 def test_a_link_is_replaced_and_never_followed(tmp_path: Path) -> None:
     write(tmp_path / HOST, HostFiles(f"https://{HOST}", "pem"))
     outside = tmp_path / "passwd"
-    outside.write_text("theirs")
+    outside.write_text((tmp_path / HOST / "hosts.toml").read_text())
     for name in ("hosts.toml", "hosts.toml.tmp"):
         (tmp_path / HOST / name).unlink(missing_ok=True)
         (tmp_path / HOST / name).symlink_to(outside)
     write(tmp_path / HOST, HostFiles(f"https://{HOST}", "pem"))
+    assert not (tmp_path / HOST / "hosts.toml").is_symlink(), "even a link to the right bytes may change its mind"
+    outside.write_text("theirs")
+    (tmp_path / HOST / "hosts.toml").unlink()
+    (tmp_path / HOST / "hosts.toml").symlink_to(outside)
+    write(tmp_path / HOST, HostFiles(f"https://{HOST}", "pem"))
     assert outside.read_text() == "theirs"
-    assert not (tmp_path / HOST / "hosts.toml").is_symlink()
 
 
 def test_what_others_put_beside_stays(tmp_path: Path) -> None:
