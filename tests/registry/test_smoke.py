@@ -6,11 +6,14 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from tests.registry.secured import URL, USER, secured_registry
 from tests.support.registries import filesystem, registry_on
 
-from pawl.api.errors import InputError
+from pawl.api.errors import InputError, Unreachable
 from pawl.api.reasons import Reason
 from pawl.api.registrywork import Endpoint, Order, Place, Report, Task
 from pawl.decide.layout import blob_key, tag_current_key
@@ -101,6 +104,30 @@ async def test_a_blob_that_is_gone_is_seen(stores: tuple[Path, Endpoint]) -> Non
     (held.parent / "served" / blob_key(layer.digest)).unlink()
     report, _ = await smoked(held, endpoint)
     assert [layer.digest in line and "not found" in line for line in report.quarantine] == [True]
+
+
+async def test_a_server_that_is_away_is_no_difference(pushed: Path) -> None:
+    """Another try may find it: only what it serves wrong ends a move."""
+    with pytest.raises(Unreachable):
+        await smoked(pushed, Endpoint(url="http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("status", [500, 503])
+async def test_a_server_that_fails_at_its_blobs_is_no_difference(stores: tuple[Path, Endpoint], status: int) -> None:
+    held, endpoint = stores
+
+    async def answer(request: web.Request) -> web.Response:
+        if "/blobs/" in request.path:
+            return web.Response(status=status)
+        async with session.request(request.method, f"{endpoint.url}{request.path_qs}") as real:
+            headers = {name: real.headers[name] for name in ("Docker-Content-Digest", "Link") if name in real.headers}
+            return web.Response(body=await real.read(), status=real.status, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    async with aiohttp.ClientSession() as session, TestServer(app) as between:
+        with pytest.raises(Unreachable):
+            await smoked(held, Endpoint(url=f"http://127.0.0.1:{between.port}"))
 
 
 async def test_under_tls_with_users(tmp_path: Path) -> None:

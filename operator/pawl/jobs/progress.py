@@ -42,11 +42,11 @@ _FAILED: Final = MappingProxyType(
         Task.ACCOUNT: Reason.COLLECTION_FAILED,
         Task.METER: Reason.USAGE_UNKNOWN,
         Task.PROBE: Reason.NOT_PROVED,
-        Task.SMOKE: Reason.SMOKE_FAILED,
+        Task.SMOKE: Reason.NOT_PROVED,
         Task.TRUST: Reason.NOT_PROVED,
     }
 )
-"""What a failure is called, by task; every other task copies or deletes objects."""
+"""What an error is called, by task; every other task copies or deletes objects. Another try may mend all of these."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 

@@ -1,8 +1,9 @@
 """Asks a server that was just switched to another store for what that store holds: it must serve all of it.
 
 Repositories, tags and the digest of every tag are compared between API and store; the largest blob and a sample of the
-others are read as a stream and hashed. The server is read-only meanwhile, so that both stand still. Neighbours:
-`inventory` reads the store, `registry.servercheck` asks. Not here: whether the store is whole (`verify`).
+others are read as a stream and hashed. The server is read-only meanwhile, so that both stand still. A server that is
+away for a moment is an error that another try mends, and no difference. Neighbours: `inventory` reads the store,
+`registry.servercheck` asks. Not here: whether the store is whole (`verify`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pawl.api.errors import InputError, RegistryError
+from pawl.api.errors import BadAnswer, InputError, Missing
 from pawl.api.reasons import Reason
 from pawl.api.registrywork import Order, Progress, Report, Task
 from pawl.decide.compact import Digest, unpack
@@ -111,7 +112,7 @@ async def _digest(state: _Smoke, repository: str, tag: str) -> None:
         return  # a broken link, which was broken before the move as well: `verify` names it
     try:
         served = await servercheck.manifest_digest(state.server, repository, tag)
-    except RegistryError as error:
+    except (Missing, BadAnswer) as error:
         state.differs.append(str(error))
         return
     if served != wanted:
@@ -124,7 +125,7 @@ async def _blob(state: _Smoke, blob: _Sampled) -> None:
     target = reference_target(blob.repository, "blobs", name)
     try:
         found = await state.server.hashed(target, lambda read: state.done(read=read))
-    except RegistryError as error:
+    except (Missing, BadAnswer) as error:
         state.differs.append(str(error))
         return
     if found != name:

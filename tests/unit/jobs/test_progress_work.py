@@ -76,7 +76,7 @@ async def test_a_task_that_ends_leaves_its_report_and_prints_it(tmp_path: Path) 
         (PawlError("bucket images: no such bucket: make it"), Task.BULK, Reason.COPY_FAILED),
         (StoreFull("claim main: no space left"), Task.BULK, Reason.NO_SPACE),
         (PawlError("broken"), Task.PREPARE, Reason.COLLECTION_FAILED),
-        (PawlError("broken"), Task.SMOKE, Reason.SMOKE_FAILED),
+        (PawlError("broken"), Task.SMOKE, Reason.NOT_PROVED),
     ],
 )
 async def test_an_error_is_told_with_the_figures_so_far(
