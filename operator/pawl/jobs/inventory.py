@@ -29,6 +29,7 @@ from pawl.decide.layout import (
 )
 from pawl.decide.manifestgraph import MAX_MANIFEST, Descriptor, Manifest, references
 from pawl.jobs.copystore import CopyStore
+from pawl.jobs.pushedtimes import read_pushed
 from pawl.jobs.readahead import Wanted, each, read_all
 from pawl.jobs.store import Object
 
@@ -116,6 +117,7 @@ _STOPS: Final = ("/_layers/", "/_manifests/revisions/")
 async def read_inventory(store: CopyStore, parallel: int = 16) -> Inventory:
     """Read a store. Raises StoreError where it cannot be read at all."""
     inventory = await list_inventory(store)
+    await _carried_times(store, inventory)
     await _read_tags(store, inventory, parallel)
     await _read_revisions(store, inventory, parallel)
     await _read_manifests(store, inventory, parallel)
@@ -181,6 +183,14 @@ def _strange(key: str) -> Fault | None:
 
 def _bad_link(key: str, entry: Entry, message: str) -> Fault:
     return Fault(FaultKind.BAD_LINK, key, message, entry, pack(entry.digest))
+
+
+async def _carried_times(store: CopyStore, inventory: Inventory) -> None:
+    pushed = await read_pushed(store)
+    for name, held in inventory.repositories.items() if pushed.tags else ():
+        for tag, one in held.tags.items():
+            if one.pushed is not None:
+                held.tags[tag] = Tag(one.digest, pushed.time_of(name, tag, one.pushed))
 
 
 async def _read_tags(store: CopyStore, inventory: Inventory, parallel: int) -> None:

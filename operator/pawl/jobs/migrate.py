@@ -26,6 +26,7 @@ from pawl.jobs.copyverify import Findings, Verifier
 from pawl.jobs.ledger import Ledger
 from pawl.jobs.open import open_store
 from pawl.jobs.preflight import schema1, schema1_found
+from pawl.jobs.pushedtimes import carry_pushed
 from pawl.jobs.store import StoreError, StoreFull
 
 READY: Final = "ReadyToFreeze"
@@ -153,6 +154,7 @@ async def _final(order: Order, ways: Ways, edges: Edges) -> Report:
     gone = await move.links.follow(found)
     ways.gauge.enter("Verify", f"{gone} links followed out; looking at every link and manifest")
     verifier = await _verified(order, move, found)
+    await carry_pushed(ways.source, ways.target)
     await ways.ledger.complete(verifier.count, verifier.bytes)
     await clear(ways.target)
     ways.gauge.enter("Verified")
