@@ -295,3 +295,25 @@ def test_processes_do_not_outlive_a_killed_host_node(world: World, tmp_path: Pat
         assert psutil.pid_exists(pid)
         holder.kill()
     eventually(lambda: not psutil.pid_exists(pid))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="claims of a true size need root")
+def test_a_claim_of_a_true_size_is_full_at_its_size_and_grows(world: World, tmp_path: Path) -> None:
+    made = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "true-size"}}
+    world.apply(made | {"provisioner": "pawl.dev/host", "parameters": {"node": "host-c"}, "allowVolumeExpansion": True})
+    kubeconfig = Path(world.env["KUBECONFIG"])
+    with HostNode(kubeconfig, tmp_path, {}, "host-c", proxy=False, sized=True):
+        sized = claim("sized", "4Mi")
+        sized["spec"]["storageClassName"] = "true-size"
+        world.apply(sized)
+        eventually(lambda: world.get("pvc", "sized").get("status", {}).get("phase") == "Bound")
+        volume = world.get("pvc", "sized")["spec"]["volumeName"]
+        directory = Path(world.get("pv", volume)["spec"]["hostPath"]["path"])
+        with pytest.raises(OSError, match="No space left"):
+            (directory / "blob").write_bytes(bytes(5 << 20))
+        sized["spec"]["resources"]["requests"]["storage"] = "8Mi"
+        world.apply(sized)
+        eventually(lambda: world.get("pvc", "sized")["status"]["capacity"]["storage"] == "8Mi")
+        (directory / "blob").write_bytes(bytes(5 << 20))
+        assert os.statvfs(directory).f_blocks * os.statvfs(directory).f_frsize == 8 << 20
+    assert not directory.is_mount()

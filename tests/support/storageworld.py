@@ -37,6 +37,8 @@ SERVER = "registry:3.1.1"
 OLD_SERVER = "registry:2.8.3"
 DEADLINE = 60.0
 POLL = 0.05
+PATIENT = {"expandAt": 97, "collectAt": 98, "readOnlyAt": 99}
+"""How full this machine's disk is must not decide what a test sees."""
 LOWEST, HIGHEST = 30000, 32767
 """NodePorts."""
 
@@ -78,6 +80,8 @@ class World:
         port = self.port()
         access = {"host": f"127.0.0.1:{port}", "service": {"type": "NodePort", "nodePort": port}}
         spec: Json = {"server": {"image": SERVER}, "access": access | changes.pop("access", {})}
+        if not any(node.sized for node in self.nodes):
+            spec["pressure"] = PATIENT
         return spec | changes
 
     def bucket(self, name: str, **more: Any) -> Json:
@@ -161,14 +165,25 @@ def is_true(registry: Json, kind: str) -> bool:
 
 @contextmanager
 def storage_world(
-    api: Api, cluster: Cluster, directory: Path, *, minio: bool = False, nodes: int = 1, arguments: Sequence[str] = ()
+    api: Api,
+    cluster: Cluster,
+    directory: Path,
+    *,
+    minio: bool = False,
+    nodes: int = 1,
+    sized: bool = False,
+    arguments: Sequence[str] = (),
 ) -> Iterator[World]:
-    """Make everything, and take down what was started. `arguments` are further ones of `pawl run`."""
+    """Make everything, and take down what was started.
+
+    `sized`: claims have the size that they ask for (root only); else all seem as large and as full as this machine's
+    disk. `arguments` are further ones of `pawl run`.
+    """
     for document in crds():
         install(api, document)
     with ExitStack() as stack:
         store = stack.enter_context(minio_of(directory / "minio")) if minio else None
-        hosts = [stack.enter_context(_node(cluster, directory, number)) for number in range(nodes)]
+        hosts = [stack.enter_context(_node(cluster, directory, number, sized=sized)) for number in range(nodes)]
         namespace = _namespace(api)
         given = ("--image", IMAGE, *arguments)
         operator = Operator(cluster.kubeconfig, directory / "operator.log", f"ops-{uuid4().hex[:8]}", *given)
@@ -184,9 +199,9 @@ def programs() -> dict[str, tuple[str, ...]]:
     return {OLD_SERVER: (str(binary("2")),), "registry:*": (str(binary("3")),), IMAGE: worker}
 
 
-def _node(cluster: Cluster, directory: Path, number: int) -> HostNode:
+def _node(cluster: Cluster, directory: Path, number: int, *, sized: bool) -> HostNode:
     name = f"host-{number}" if number else "host"
-    return HostNode(cluster.kubeconfig, directory / name, programs(), name, proxy=not number)
+    return HostNode(cluster.kubeconfig, directory / name, programs(), name, proxy=not number, sized=sized)
 
 
 def _close(world: World) -> None:

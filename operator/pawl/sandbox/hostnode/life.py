@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from pawl.sandbox.hostnode import objects
 from pawl.sandbox.hostnode.claims import CLASSES, Provisioner
 from pawl.sandbox.hostnode.container import Setting
 from pawl.sandbox.hostnode.kube import Access, Kube, access
+from pawl.sandbox.hostnode.mounts import Mounts
 from pawl.sandbox.hostnode.podrun import PodRun, is_over
 from pawl.sandbox.hostnode.ports import Backend, NodePorts
 from pawl.sandbox.hostnode.sources import Sources
@@ -51,15 +53,26 @@ class Plan:
     programs: Programs
     name: str
     proxy: bool
+    mounts: Mounts | None
 
 
 class HostNode:
-    """A Node whose Pods are processes of this machine. `proxy` False: another one serves the NodePorts."""
+    """A Node whose Pods are processes of this machine. `proxy` False: another one serves the NodePorts and the
+    claims. `sized`: claims have the size that they ask for, which needs root.
+    """
 
     def __init__(
-        self, kubeconfig: Path, directory: Path, programs: Programs, name: str = "host", *, proxy: bool = True
+        self,
+        kubeconfig: Path,
+        directory: Path,
+        programs: Programs,
+        name: str = "host",
+        *,
+        proxy: bool = True,
+        sized: bool = False,
     ) -> None:
-        self._plan = Plan(access(kubeconfig), directory.absolute(), dict(programs), name, proxy)
+        mounts = Mounts() if sized else None
+        self._plan = Plan(access(kubeconfig), directory.absolute(), dict(programs), name, proxy, mounts)
         self._thread = threading.Thread(target=self._main, name=f"hostnode-{name}", daemon=True)
         self._up = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,12 +86,19 @@ class HostNode:
         return self._plan.name
 
     @property
+    def sized(self) -> bool:
+        """Whether claims have the size that they ask for."""
+        return self._plan.mounts is not None
+
+    @property
     def directory(self) -> Path:
         """Everything of this node: `pods/`, `claims/`, and `node/` as the root of its file system."""
         return self._plan.directory
 
     def start(self) -> Self:
         """Begin; on return the Node is there and Ready. Raises SandboxError when that cannot be."""
+        if self._plan.mounts and os.geteuid():
+            raise SandboxError(f"Node {self.name}: claims of a true size need root: run as root, or leave sized out")
         self._thread.start()
         if not self._up.wait(START) or self._failure:
             why = str(self._failure or f"the API server did not take it within {START:g} s")
@@ -128,6 +148,8 @@ class HostNode:
             work.cancel()
             ended = await asyncio.gather(work, return_exceptions=True)
             await asyncio.gather(*(run.kill() for run in self._runs.values()))
+            if self._plan.mounts:
+                await self._plan.mounts.drop_all()
             if isinstance(ended[0], Exception):
                 raise ended[0]
 
@@ -136,7 +158,7 @@ class HostNode:
         self._up.set()
         pods = Pods(self._plan, kube, self._runs)
         ports = NodePorts(kube, pods.ready)
-        claims = Provisioner(kube, self._plan.directory / "claims", self.name)
+        claims = Provisioner(kube, self._plan.directory / "claims", self.name, self._plan.proxy, self._plan.mounts)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat(kube))
             group.create_task(_repeat(pods.tick))
