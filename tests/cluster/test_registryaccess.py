@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.installed import CRDS, install
 from tests.cluster.registrystage import NOW, Stage, stage
 from tests.support.registries import filesystem, registry_on
 
@@ -185,3 +186,42 @@ async def test_a_bucket_without_its_keys_blocks_and_new_keys_are_seen(stage: Sta
     assert (first.blocked, first.missing) == ("", ())
     stage.put("keys", {"accessKey": "a", "secretKey": "c"})
     assert (await keeper.keep(storage, NOW)).store_versions != first.store_versions
+
+
+CERTIFICATES = "apis/cert-manager.io/v1"
+"""Of a definition that stands in for cert-manager's: what is asked for matters here, not who answers."""
+
+
+def certificate_kind() -> Any:
+    names = {"kind": "Certificate", "plural": "certificates", "singular": "certificate"}
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "certificates.cert-manager.io"},
+        "spec": {"group": "cert-manager.io", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+async def test_cert_manager_is_asked_and_waited_for(stage: Stage) -> None:
+    given = {"tls": {"issuerRef": {"name": "corp"}}, "host": "images.corp"}
+    storage, keeper = stage.storage(access=given), stage.keeper()
+    assert "needs cert-manager, which is not there" in (await keeper.keep(storage, NOW)).blocked
+    kind = install(stage.api, certificate_kind())
+    try:
+        waiting = await keeper.keep(storage, NOW)
+        assert "cert-manager has not made Secret" in waiting.blocked
+        asked = stage.api.get(f"{CERTIFICATES}/namespaces/{stage.namespace}/certificates/main-registry-tls").body[
+            "spec"
+        ]
+        assert (asked["secretName"], asked["issuerRef"]["name"]) == ("main-registry-tls", "corp")
+        assert "images.corp" in asked["dnsNames"]
+        authority = new_authority("corp", NOW, timedelta(days=9))
+        pair = new_pair(authority, ["images.corp"], NOW, timedelta(days=5))
+        values = {"tls.crt": pair.certificate.decode(), "tls.key": pair.key.decode()}
+        stage.put("main-registry-tls", {**values, "ca.crt": authority.certificate.decode()}, kind="kubernetes.io/tls")
+        facts = await keeper.keep(storage, NOW)
+        assert (facts.blocked, facts.tls_secret, facts.ca) == ("", "main-registry-tls", authority.certificate.decode())
+    finally:
+        stage.api.delete(f"{CRDS}/{kind}")
