@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ from pawl.sandbox.hostnode.container import Setting
 from pawl.sandbox.hostnode.kube import Access, Kube, access
 from pawl.sandbox.hostnode.mounts import Mounts
 from pawl.sandbox.hostnode.podrun import PodRun, is_over
-from pawl.sandbox.hostnode.ports import Backend, NodePorts
+from pawl.sandbox.hostnode.ports import NodePorts
 from pawl.sandbox.hostnode.sources import Sources
 from pawl.sandbox.hostnode.translate import Programs
 from pawl.sandbox.hostnode.volumes import Rooms
@@ -157,7 +157,7 @@ class HostNode:
         await self._register(kube)
         self._up.set()
         pods = Pods(self._plan, kube, self._runs)
-        ports = NodePorts(kube, pods.ready)
+        ports = NodePorts(kube)
         claims = Provisioner(kube, self._plan.directory / "claims", self.name, self._plan.proxy, self._plan.mounts)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat(kube))
@@ -190,14 +190,7 @@ class Pods:
         self._plan = plan
         self._kube = kube
         self._runs = runs
-        self._seen: dict[str, Json] = {}
         self._ends: dict[str, asyncio.Task[None]] = {}
-
-    def ready(self) -> Iterator[Backend]:
-        """Pods that take requests."""
-        for uid, run in self._runs.items():
-            if run.ready and uid in self._seen:
-                yield Backend(self._seen[uid], run.address)
 
     async def tick(self) -> None:
         """Start what is new, end what is to be deleted, kill what is gone."""
@@ -205,10 +198,10 @@ class Pods:
         found = await self._kube.items("/api/v1/pods", query)
         if found is None:
             return
-        self._seen = {pod["metadata"]["uid"]: pod for pod in found}
-        for uid, pod in self._seen.items():
+        pods = {pod["metadata"]["uid"]: pod for pod in found}
+        for uid, pod in pods.items():
             self._follow(uid, pod)
-        for uid in set(self._runs) - set(self._seen):
+        for uid in set(self._runs) - set(pods):
             await self._runs.pop(uid).kill()
             self._ends.pop(uid, None)
 

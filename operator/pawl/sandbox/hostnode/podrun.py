@@ -45,16 +45,6 @@ class PodRun:
         """Ids of the processes that run now, by container."""
         return {each.seen.name: each.seen.pid for each in (*self._init, *self._main) if each.seen.pid}
 
-    @property
-    def ready(self) -> bool:
-        """Whether it takes requests."""
-        return not self._ending and all(each.seen.ready for each in self._main)
-
-    @property
-    def address(self) -> str:
-        """Its address on this machine."""
-        return self._setting.sources.address
-
     def start(self) -> None:
         """Begin; returns at once."""
         self._work = asyncio.create_task(self._run())
@@ -111,7 +101,7 @@ class PodRun:
     async def _report(self) -> None:
         now = datetime.now(UTC)
         init, main = [each.seen for each in self._init], [each.seen for each in self._main]
-        told = Told(self.address, now, self._begun, self._ending, self._policy, init, main)
+        told = Told(self._setting.sources.address, now, self._begun, self._ending, self._policy, init, main)
         wanted = status(told, self._told or self._pod.get("status", {}))
         if wanted == self._told:
             return

@@ -6,9 +6,8 @@ As kube-proxy does it, but in this process; where a port is taken on this machin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from pawl.sandbox.hostnode.kube import Kube
@@ -17,27 +16,17 @@ from pawl.sandbox.ports import LOOPBACK
 Json = dict[str, Any]
 
 SERVICES = "/api/v1/services"
+PODS = "/api/v1/pods"
 CHUNK = 256 * 1024
 CONNECT = 5.0
 
 
-@dataclass(frozen=True)
-class Backend:
-    """A Pod that a Service may lead to."""
-
-    pod: Json
-    address: str
-
-
-Backends = Callable[[], Iterable[Backend]]
-
-
 class NodePorts:
-    """All listening NodePorts. `ready` gives the ready Pods of this node."""
+    """All listening NodePorts of a cluster's host nodes."""
 
-    def __init__(self, kube: Kube, ready: Backends) -> None:
+    def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._ready = ready
+        self._ready: list[Json] = []
         self._servers: dict[int, asyncio.Server] = {}
         self._routes: dict[int, tuple[Json, Json]] = {}
         self._connected: set[asyncio.Task[None]] = set()
@@ -45,9 +34,10 @@ class NodePorts:
 
     async def tick(self) -> None:
         """Listen on what is asked for, and on nothing else."""
-        services = await self._kube.items(SERVICES)
-        if services is None:
+        services, pods = await self._kube.items(SERVICES), await self._kube.items(PODS)
+        if services is None or pods is None:
             return
+        self._ready = [pod for pod in pods if _takes_requests(pod)]
         self._routes = {
             port["nodePort"]: (service, port)
             for service in services
@@ -100,12 +90,19 @@ class NodePorts:
         if route is None:
             return None
         service, port = route
-        chosen = [each for each in self._ready() if _selects(service, each.pod)]
+        chosen = [pod for pod in self._ready if _selects(service, pod)]
         if not chosen:
             return None
         self._turn += 1
-        backend = chosen[self._turn % len(chosen)]
-        return backend.address, _number(port.get("targetPort") or port["port"], backend.pod)
+        pod = chosen[self._turn % len(chosen)]
+        return pod["status"]["podIP"], _number(port.get("targetPort") or port["port"], pod)
+
+
+def _takes_requests(pod: Json) -> bool:
+    status = pod.get("status", {})
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ())
+    # Other addresses are those of simulated Pods, which nobody answers on.
+    return ready and "deletionTimestamp" not in pod["metadata"] and status.get("podIP", "").startswith("127.")
 
 
 def _selects(service: Json, pod: Json) -> bool:
