@@ -49,6 +49,19 @@ async def test_everything_is_made_once_and_then_there_is_silence(stage: Stage) -
     assert stage.writes == []
 
 
+async def test_secrets_of_nobody_are_taken_over_with_what_is_in_them(stage: Stage) -> None:
+    storage, keeper = stage.storage(), stage.keeper()
+    first = await keeper.keep(storage, NOW)
+    secrets = f"api/v1/namespaces/{stage.namespace}/secrets"
+    names = ["internal", "tls", "users", "htpasswd"]
+    for name in names:
+        assert stage.api.merge(f"{secrets}/main-registry-{name}", {"metadata": {"ownerReferences": None}}).ok
+    assert await keeper.keep(storage, NOW) == first
+    for name in names:
+        (owner,) = stage.api.get(f"{secrets}/main-registry-{name}").body["metadata"]["ownerReferences"]
+        assert (owner["uid"], owner["controller"]) == (storage.metadata.uid, True)
+
+
 async def test_a_new_host_is_served_with_the_same_authority(stage: Stage) -> None:
     keeper = stage.keeper()
     before = await keeper.keep(stage.storage(), NOW)

@@ -19,14 +19,19 @@ from pawl.api.reasons import Reason
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import SECRETS
 from pawl.decide.objects import MANAGER
-from pawl.decide.registrynames import ACCESS, MANAGED_BY, REGISTRY, metadata
+from pawl.decide.registrynames import ACCESS, MANAGED_BY, REGISTRY, metadata, owner
 from pawl.decide.storagefacts import Identity
 
 OPAQUE: Final = "Opaque"
 
 
+class _Owner(msgspec.Struct):
+    uid: str = ""
+
+
 class _Meta(msgspec.Struct):
     uid: str = ""
+    owners: list[_Owner] | None = msgspec.field(name="ownerReferences", default=None)
     version: str = msgspec.field(name="resourceVersion", default="")
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
@@ -49,6 +54,7 @@ class Held:
     values: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     version: str = ""
     uid: str = ""
+    owners: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -100,7 +106,8 @@ class OwnSecrets:
             # Without a cause: it might quote the value.
             raise Invalid(f"{where} cannot be read as a Secret") from None
         head = found.metadata
-        return Held(found.type, values, head.version, head.uid, head.labels or {}, head.annotations or {})
+        owners = tuple(each.uid for each in head.owners or ())
+        return Held(found.type, values, head.version, head.uid, owners, head.labels or {}, head.annotations or {})
 
     async def write(self, draft: Draft, held: Held) -> bool:
         """Make a Secret as drafted and say whether that was a write. Raises Conflict where it changed since `held`."""
@@ -110,7 +117,7 @@ class OwnSecrets:
         if not held.version:
             await self._cluster.create(SECRETS, self._identity.namespace, self._body(draft))
             return True
-        patch = _patch(draft, held)
+        patch = _patch(draft, held, owner(self._identity))
         if patch is not None:
             await self._patched(draft.name, patch)
         return patch is not None
@@ -144,13 +151,16 @@ class OwnSecrets:
         return held.labels.get(MANAGED_BY) == MANAGER and held.labels.get(REGISTRY) == self._identity.name
 
 
-def _patch(draft: Draft, held: Held) -> dict[str, object] | None:
+def _patch(draft: Draft, held: Held, owned: Mapping[str, object]) -> dict[str, object] | None:
     values: dict[str, str | None] = {key: None for key in held.values if key not in draft.values}
     values |= {key: _encoded(each) for key, each in draft.values.items() if held.values.get(key) != each}
     notes = {key: each for key, each in draft.annotations.items() if held.annotations.get(key) != each}
-    if not values and not notes:
+    # One of a resource of this name that is gone, or brought back by a backup, would be collected with that one.
+    lost = held.owners != (owned["uid"],)
+    if not values and not notes and not lost:
         return None
-    return {"metadata": {"resourceVersion": held.version, "annotations": notes}, "data": values}
+    metadata = {"resourceVersion": held.version, "annotations": notes}
+    return {"metadata": metadata | ({"ownerReferences": [owned]} if lost else {}), "data": values}
 
 
 def _encoded(value: bytes) -> str:
