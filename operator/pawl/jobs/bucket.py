@@ -198,6 +198,9 @@ class Bucket:
         """Write the lines as an object of their own, for a bucket cannot append."""
         await self._put(f"{key}-{uuid4().hex}", lines)
 
+    async def settle(self) -> None:
+        """Do nothing: a bucket answers when it has an object for good."""
+
     async def space(self) -> Space:
         """Return zeros: a bucket tells no bound."""
         return Space()

@@ -49,6 +49,7 @@ class Links:
                 await self._ways.target.delete_many(keys)
                 for key in keys:
                     self._there.drop(key)
+            await self._ways.target.settle()
         return sum(map(len, gone.values()))
 
     async def copy(self, scan: Scan, damaged: Iterable[str]) -> None:

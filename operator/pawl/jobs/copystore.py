@@ -54,7 +54,11 @@ class CopyStore(Store, Protocol):
         ...
 
     async def write_many(self, bodies: Sequence[tuple[str, Body]]) -> None:
-        """Write small objects: when this returns, all of them are there as wholes and survive a power cut."""
+        """Write small objects as wholes. All that was written before survives a power cut if one of these does."""
+        ...
+
+    async def settle(self) -> None:
+        """Return when all that was written survives a power cut."""
         ...
 
     async def resume(self, key: str, size: int, taken: Hash) -> int:

@@ -8,23 +8,26 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
 class Barrier:
     """Makes what was written before `wait` durable. A sync that began earlier does not count for a later caller."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, sync: Callable[[int], None] | None = None) -> None:
         self._directory = directory
+        self._call = sync or syncfs
         self._descriptor: int | None = None
         self._running = asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
+    def open(self) -> int:
         """Open the descriptor that is told of failed writes from here on. Call it before the first write."""
         if self._descriptor is None:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
+        return self._descriptor
 
     async def wait(self) -> None:
         """Return when all that was written before is on the disk. Raises OSError where that failed."""
@@ -42,11 +45,12 @@ class Barrier:
         async with self._running:
             # Whoever comes from here on may have written after this sync began, and waits for another.
             self._next = None
-            self.open()
-            await asyncio.to_thread(_syncfs, self._descriptor)
+            descriptor = self.open()
+            await asyncio.to_thread(self._call, descriptor)
 
 
-def _syncfs(descriptor: int | None) -> None:
+def syncfs(descriptor: int) -> None:
+    """Write all of a filesystem to its disk. Raises OSError where a write failed since the descriptor was opened."""
     library = ctypes.CDLL(None, use_errno=True)
     if library.syncfs(descriptor) != 0:
         number = ctypes.get_errno()

@@ -1,11 +1,13 @@
 """A store on a mounted filesystem: each key is a file below one directory.
 
-How a write survives a power cut. New bytes go to files of their own under `.pawl/`, then the whole filesystem is
-synced once, then they are renamed to their keys, then it is synced again: only a file whose bytes are on the disk ever
-gets a name that the server reads, and only then does the caller hear that it is there. `syncfs` covers files, names
-and directories alike, so a thousand small objects cost two syncs and not four thousand; writers that wait at the same
-time share one. Its descriptor is opened before the first write, for it tells of failed write-back since then (Linux
-5.8 and later; on older kernels only a deep verification finds that). Neighbours: `bucket` is the other store,
+How a write survives a power cut. New bytes go to files of their own under `.pawl/`, then they are synced, then renamed
+to their keys: only a file whose bytes are on the disk ever gets a name that the server reads. A stream syncs its own
+file; a batch of small objects syncs the whole filesystem once, a thousand objects for the price of one. Names are not
+synced at once. They need not be: a batch of links is synced, and with it every name that was given before, before one
+of its links gets a name, so that no link outlives what it names; a blob whose name is lost is missing in the next
+listing, whatever a ledger says, and is copied again; and `settle`, which syncs all, comes before anybody hears that the
+work is done. `syncfs` tells of failed write-back since its descriptor was opened, before the first write (Linux 5.8 and
+later; on older kernels only a deep verification finds that). Neighbours: `bucket` is the other store,
 `filebarrier` shares the syncs, `filecalls` are the calls. Not here: what keys mean.
 """
 
@@ -71,18 +73,18 @@ class Filesystem:
         return await asyncio.to_thread(lambda: [self._read(key, size + 1, cold=cold) for key, size in wanted])
 
     async def write(self, key: str, body: bytes) -> None:
-        """Write one file."""
+        """Write one file, for good."""
         await self.write_many([(key, body)])
+        await self.settle()
 
     async def write_many(self, bodies: Sequence[tuple[str, Body]]) -> None:
-        """Write files with two syncs for all of them."""
+        """Write files with one sync for all of them."""
         await asyncio.to_thread(self._barrier.open)
         staged: list[tuple[Path, str]] = []
         try:
             await asyncio.to_thread(self._stage, bodies, staged)
             await self._barrier.wait()
-            await asyncio.to_thread(self._settle, staged)
-            await self._barrier.wait()
+            await asyncio.to_thread(self._name, staged)
         except OSError as error:
             raise told(error, self.label, bodies[0][0], writing=True) from error
         finally:
@@ -134,11 +136,10 @@ class Filesystem:
                 await self._fill(descriptor, start, pieces)
                 if os.fstat(descriptor).st_size != size:
                     raise StoreError(f"{self.label}, {key}: another worker writes it; end that one")
-                await self._barrier.wait()
-                await asyncio.to_thread(self._settle, [(partial, key)])
+                await asyncio.to_thread(os.fsync, descriptor)
+                await asyncio.to_thread(self._name, [(partial, key)])
             finally:
                 os.close(descriptor)
-            await self._barrier.wait()
         except OSError as error:
             raise told(error, self.label, key, writing=True) from error
 
@@ -153,6 +154,13 @@ class Filesystem:
             await asyncio.to_thread(self._append, key, lines)
         except OSError as error:
             raise told(error, self.label, key, writing=True) from error
+
+    async def settle(self) -> None:
+        """Sync the filesystem."""
+        try:
+            await self._barrier.wait()
+        except OSError as error:
+            raise told(error, self.label, "", writing=True) from error
 
     async def space(self) -> Space:
         """Return room and inodes of the filesystem."""
@@ -230,7 +238,7 @@ class Filesystem:
             staged.append((path, key))
             path.write_bytes(body)
 
-    def _settle(self, staged: Sequence[tuple[Path, str]]) -> None:
+    def _name(self, staged: Sequence[tuple[Path, str]]) -> None:
         for path, key in staged:
             final = self._path(key)
             final.parent.mkdir(parents=True, exist_ok=True)

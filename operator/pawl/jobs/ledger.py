@@ -1,9 +1,10 @@
 """What a migration has proved, kept on the target itself: a worker that is killed loses at most what was in flight.
 
 Below `.pawl/migration-<id>/`: `about` (JSON) when the target was taken, `done` (one JSON object a line: digest, size,
-time), `complete` once all of it was verified. A line is written only after its blob is there for good, so a line is
-proof and a missing line costs one more hash of what is on the target, never a second read of the source.
-Neighbours: `copy` writes lines, `copytarget` decides by them whose a target is. Not here: hashing.
+time), `complete` once all of it was verified. A line is written only after its blob has its name, and counts
+only while a listing shows that blob in that size; a missing line costs one more hash of what is on the target, never a
+second read of the source. Neighbours: `copy` writes lines, `copytarget` decides by them whose a target is. Not here:
+hashing.
 """
 
 from __future__ import annotations

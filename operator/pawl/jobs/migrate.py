@@ -86,6 +86,7 @@ class _Move:
             raise StoreError(f"{self.ways.source.label} is empty, but blobs were copied from it; is it mounted?")
         await self.copier.blobs(found.large_first(), found.small_ones())
         await self.links.copy(found, self.copier.damaged)
+        await self.ways.target.settle()
         little = gauge.fetched - before < ENOUGH_BYTES and self.clock() - begun < ENOUGH_SECONDS
         return found, little
 
@@ -181,6 +182,7 @@ async def _again(move: _Move, findings: Findings) -> None:
         move.there.proved.drop(blob.digest)
     move.ways.gauge.enter("Final", f"{len(findings.wrong)} blobs have gone bad on the target and are copied again")
     await move.copier.blobs(findings.wrong, ())
+    await move.ways.target.settle()
     _no_damage(move)
 
 
