@@ -135,6 +135,8 @@ async def test_what_a_kept_tag_needs_and_is_broken_refuses_the_collection(store:
     named = {"manifest": "shop/web:v1", "lost": "shop/web:v1", "schema1": "schema 1", "strange": "zz/notahash"}
     assert named.get(what, "/shop/web/") in done.message
     assert "collect again" in done.message
+    assert done.plan is not None
+    assert done.plan.unsafe
     assert store.files() == before
 
 

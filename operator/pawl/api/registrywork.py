@@ -157,6 +157,8 @@ class Plan(StatusModel):
     reasons: dict[Annotated[str, StringConstraints(max_length=64)], Figure] = Field(default_factory=dict)
     refused: str = ""
     """Why it may not be carried out: a cap, or a store that cannot be read as a whole."""
+    unsafe: bool = False
+    """Whether it is refused for the store's state, and not by a cap."""
     verdicts: list[TagVerdict] = Field(default_factory=list)
 
 

@@ -116,11 +116,13 @@ def _verdict(facts: Facts, collection: CollectionStatus, plan: Plan) -> tuple[Co
     """Say why a plan is not carried out, None if it is."""
     options = facts.spec.collection
     if plan.refused:
-        return CollectionPhase.REFUSED, Reason.CAP_EXCEEDED, plan.refused
+        reason = Reason.COLLECTION_FAILED if plan.unsafe else Reason.CAP_EXCEEDED
+        return CollectionPhase.REFUSED, reason, plan.refused
     if options.dry_run:
         text = f"collection.dryRun is set: {plan.delete_tags} of {plan.tags} tags would go, nothing was deleted"
         return CollectionPhase.DONE, Reason.DRY_RUN, text
-    in_use = any(rule.keep_in_use for rule in facts.spec.retention)
+    # Without any rule uses keep what has no tag.
+    in_use = not facts.spec.retention or any(rule.keep_in_use for rule in facts.spec.retention)
     if facts.partial_view and in_use and not options.accept_partial_view:
         text = "some namespaces cannot be seen, and images in use there might go; widen Pawl's rights, or set"
         return CollectionPhase.REFUSED, Reason.PARTIAL_VIEW, f"{text} collection.acceptPartialView"

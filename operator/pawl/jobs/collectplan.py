@@ -57,7 +57,8 @@ def draft_of(inventory: Inventory, order: Order, gone: Gone | None = None) -> Dr
     plan = _plan(inventory, judged)
     stops, dead, excused = _weigh(inventory, judged)
     refused, reason = _refusal(plan, order, stops)
-    return Draft(plan.model_copy(update={"refused": refused}), reason, judged, dead, excused)
+    told = {"refused": refused, "unsafe": bool(stops)}
+    return Draft(plan.model_copy(update=told), reason, judged, dead, excused)
 
 
 def _repositories(inventory: Inventory, gone: Gone) -> dict[str, Repository]:

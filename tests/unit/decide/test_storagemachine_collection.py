@@ -69,6 +69,8 @@ def test_the_sample_names_the_first_that_go() -> None:
     ("fields", "plan", "partial", "expected"),
     [
         ({}, PLAN.model_copy(update={"refused": "40 percent of the tags would go"}), False, ("Refused", "CapExceeded")),
+        ({}, PLAN.model_copy(update={"refused": "a link", "unsafe": True}), False, ("Refused", "CollectionFailed")),
+        ({}, PLAN, True, ("Refused", "PartialView")),
         ({"collection": {"dryRun": True}}, PLAN, False, ("Done", "DryRun")),
         ({}, Plan(tags=9), False, ("Done", "NothingToCollect")),
         ({}, Plan(tags=9, delete_bytes=1), False, ("Freeze", "")),
