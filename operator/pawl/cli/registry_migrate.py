@@ -88,11 +88,11 @@ def migrate(
 
 
 async def _look(source: Place, goal: Place) -> Preflight:
-    from pawl.cli.registry_progress import counting
+    from pawl.cli.registry_progress import reading
     from pawl.jobs.preflight import preflight
 
     async with opened(source) as one, target(goal) as other:
-        with counting(f"reading {one.label}"):
+        with reading(one.label):
             return await preflight(one, other)
 
 

@@ -82,7 +82,7 @@ def plan_gc(
 
 
 async def _plan(place: Place, rules: Rules) -> Plan:
-    from pawl.cli.registry_progress import counting
+    from pawl.cli.registry_progress import reading
     from pawl.jobs.collectplan import plan_of
     from pawl.jobs.inventory import read_inventory
 
@@ -95,7 +95,7 @@ async def _plan(place: Place, rules: Rules) -> Plan:
         now=datetime.now(UTC),
     )
     async with opened(place) as store:
-        with counting(f"reading {store.label}"):
+        with reading(store.label):
             inventory = await read_inventory(store)
     return plan_of(inventory, order)
 

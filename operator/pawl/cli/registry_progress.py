@@ -14,16 +14,19 @@ from pawl.cli.units import rate, size, span
 
 
 @contextmanager
-def counting(doing: str) -> Iterator[Callable[[int], None]]:
-    """Show how many objects were seen. Yields what is to be called with the count."""
+def reading(label: str) -> Iterator[None]:
+    """Show that a store is read, and for how long already: how much it holds is known at the end only."""
     from rich.console import Console
-    from rich.status import Status
+    from rich.progress import Progress as Lines
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
     if not sys.stderr.isatty():
-        yield lambda _count: None
+        yield
         return
-    with Status(doing, console=Console(stderr=True)) as status:
-        yield lambda count: status.update(f"{doing}: {count:,} objects")
+    columns = (SpinnerColumn(), TextColumn("reading {task.description}"), TimeElapsedColumn())
+    with Lines(*columns, console=Console(stderr=True), transient=True) as lines:
+        lines.add_task(label, total=None)
+        yield
 
 
 @contextmanager

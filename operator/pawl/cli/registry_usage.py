@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Group, RenderableType
@@ -21,6 +22,9 @@ from pawl.api.registrywork import Place
 from pawl.cli.registry_place import live, opened, where_of, where_options
 from pawl.cli.status_print import grid, head, print_content, print_document, rows, section
 from pawl.cli.units import percent, size
+
+if TYPE_CHECKING:
+    from pawl.jobs.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +97,13 @@ def usage(top: int, output: str, **said: Any) -> int:  # noqa: ANN401 - what `wh
 
 async def look(place: Place) -> Seen:
     """Count what a store holds. Raises InputError and StoreError."""
+    from pawl.cli.registry_progress import reading
     from pawl.jobs.inventory import list_inventory
 
     async with opened(place) as store:
-        inventory = await list_inventory(store)
+        with reading(store.label):
+            inventory = await list_inventory(store)
         space = await store.space()
-        held = Counter(
-            digest for found in inventory.repositories.values() for digest in found.layers | found.revisions.keys()
-        )
-        repositories = []
-        for name, found in inventory.repositories.items():
-            sizes = {digest: inventory.blobs.get(digest, 0) for digest in found.layers | found.revisions.keys()}
-            alone = sum(count for digest, count in sizes.items() if held[digest] <= 1)
-            repositories.append(Repository(name, sum(sizes.values()), alone, len(found.tags), len(found.revisions)))
         return Seen(
             store=store.label,
             bytes=inventory.bytes,
@@ -115,8 +113,17 @@ async def look(place: Place) -> Seen:
             upload_bytes=sum(upload.size for upload in inventory.uploads.values()),
             capacity=space.capacity,
             free=space.free,
-            repositories=tuple(sorted(repositories, key=lambda each: (-each.bytes, each.name))),
+            repositories=tuple(sorted(_repositories(inventory), key=lambda each: (-each.bytes, each.name))),
         )
+
+
+def _repositories(inventory: Inventory) -> Iterator[Repository]:
+    own = {name: held.layers | held.revisions.keys() for name, held in inventory.repositories.items()}
+    holders = Counter(digest for digests in own.values() for digest in digests)
+    for name, held in inventory.repositories.items():
+        sizes = {digest: inventory.blobs.get(digest, 0) for digest in own[name]}
+        alone = sum(count for digest, count in sizes.items() if holders[digest] <= 1)
+        yield Repository(name, sum(sizes.values()), alone, len(held.tags), len(held.revisions))
 
 
 def _table(seen: Seen, top: int) -> RenderableType:
