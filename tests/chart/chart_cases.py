@@ -56,6 +56,7 @@ CASES: dict[str, Case] = {
     "rbac.aggregate": Case(False),
     "rbac.secrets.scope": Case("Namespaces"),
     "rbac.secrets.namespaces": Case(["shop"], {"rbac": {"secrets": {"scope": "Namespaces"}}}),
+    "rbac.registries": Case(False),
     "rbac.secrets.write": Case(False),
     "rbac.customResources": Case([{"apiGroups": ["ceph.rook.io"], "resources": ["cephclusters"], "verbs": ["get"]}]),
     "serviceAccount.create": Case(False, {"serviceAccount": {"name": "own"}}),

@@ -147,6 +147,20 @@ def secret_rules(given: Json) -> dict[tuple[str, str], set[str]]:
     return found
 
 
+@pytest.mark.parametrize("watched", [[], ["shop"]])
+def test_who_wants_no_registry_grants_nothing_for_one(watched: list[str]) -> None:
+    def granted(wanted: bool) -> set[str]:  # noqa: FBT001
+        values = {"rbac": {"registries": wanted}, "watchNamespaces": watched}
+        roles = [each for each in render(values) if each["kind"] in {"Role", "ClusterRole"}]
+        own = [each for each in roles if "aggregate" not in str(each["metadata"]["labels"])]
+        return {name for each in own for rule in each["rules"] for name in rule["resources"]}
+
+    only = {"registrystorages", "registrystorages/status", "persistentvolumeclaims", "services", "ingresses"}
+    assert only <= granted(True)
+    assert not only & granted(False)
+    assert ("storageclasses" in granted(True)) is not bool(watched)
+
+
 def test_secrets_can_be_granted_namespace_by_namespace_and_without_writing() -> None:
     some = secret_rules(MATRIX["Secrets of some namespaces"])
     assert ("ClusterRole", "") in secret_rules({})
