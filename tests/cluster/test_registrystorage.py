@@ -221,6 +221,8 @@ def test_another_operator_goes_on_where_one_was_killed(registry: Registry) -> No
     # The status is lost as well, as after a restore from a backup without it: the ledger knows which store it was.
     gone = {"status": {"store": None, "revision": 0}}
     assert world.api.merge(f"{world.path(NAME)}/status", gone).ok
+    lease = f"apis/coordination.k8s.io/v1/namespaces/{world.operator.namespace}/leases/pawl"
+    assert world.api.delete(lease).ok  # that it runs out is test_failover's
     world.restart()
     soon(lambda: registry.get("apps/v1", "deployments", SERVER)["spec"]["replicas"] == 1, "replicas", 40)
     found = world.until(NAME, settled)["status"]
