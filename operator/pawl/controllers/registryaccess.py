@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -71,7 +71,22 @@ class _Row(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class _Internal:
     version: str
-    token: str
+    token: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class _Made:
+    """What is there, as far as it came."""
+
+    address: str
+    anonymous: str
+    versions: dict[str, str]
+    missing: tuple[str, ...]
+    internal: _Internal = _Internal("", "")
+    admitted: Admitted = field(default_factory=Admitted)
+    spread: Spread = field(default_factory=Spread)
+    served: Served = field(default_factory=Served)
+    blocked: str = ""
 
 
 class AccessKeeper:
@@ -114,40 +129,41 @@ class _Keeping:
 
     async def keep(self, hashes: Hashes, believed: Believed) -> AccessFacts:
         seen = await self._service()
-        main, anonymous = addresses(self._spec.access, seen)
-        served, blocked = Served(), ""
         versions, missing = await self._store_versions()
-        internal, admitted, spread = _Internal("", ""), Admitted(), Spread()
+        made = _Made(*addresses(self._spec.access, seen), versions, missing)
         try:
-            internal = await self._internal()
-            admitted = await Admitting(self._secrets, self._identity, hashes).keep(self._spec, self._now)
-            spread = await self._spread(admitted, main, believed)
-            served = await self._certifying.keep(self._spec, seen, self._now)
+            made.internal = await self._internal()
+            made.admitted = await Admitting(self._secrets, self._identity, hashes).keep(self._spec, self._now)
+            made.spread = await self._spread(made.admitted, made.address, believed)
+            made.served = await self._certifying.keep(self._spec, seen, self._now)
         except Stalled as error:
-            blocked = error.message
-        user = admitted.current
+            made.blocked = error.message
+        return self._facts(made)
+
+    def _facts(self, made: _Made) -> AccessFacts:
+        served, admitted, user = made.served, made.admitted, made.admitted.current
         return AccessFacts(
-            address=main,
-            anonymous_address=anonymous,
+            address=made.address,
+            anonymous_address=made.anonymous,
             server_name=self._server_name(),
             ca=served.ca,
             tls_secret=served.secret,
             tls_version=served.version,
             internal_secret=self._names.internal,
-            internal_version=internal.version,
+            internal_version=made.internal.version,
             users_secret=admitted.users_secret,
             htpasswd_secret=admitted.htpasswd_secret,
-            pull_secret=spread.pull_secret,
-            store_versions=versions,
-            missing=missing,
-            conditions=self._conditions(spread),
+            pull_secret=made.spread.pull_secret,
+            store_versions=made.versions,
+            missing=made.missing,
+            conditions=self._conditions(made.spread),
             notices=self._notices(),
             warning=" ".join(each for each in (served.warning, admitted.warning) if each)[:MESSAGE],
-            blocked=blocked or self._missing_now(missing),
+            blocked=made.blocked or self._missing_now(made.missing),
             due=min((each for each in (served.due, admitted.due) if each is not None), default=None),
             username=user.name if user else "",
             password=user.password if user else "",
-            token=internal.token,
+            token=made.internal.token,
         )
 
     async def _service(self) -> ServiceSeen:
