@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from tests.support.registries import filesystem, registry_on
 from pawl.api.errors import InputError
 from pawl.api.reasons import Reason
 from pawl.api.registrywork import Endpoint, Order, Report, Task
+from pawl.jobs.canaryimage import canary_image, children_of
 from pawl.jobs.dialling import Dialled, resolves
 from pawl.jobs.probe import NAMES, TAG, probe
 from pawl.registry import servercheck
@@ -69,6 +71,18 @@ async def test_all_is_proved_and_the_image_before_is_deleted(secured: Secured) -
     async with Server(secured.target()) as server:
         assert await servercheck.manifest_digest(server, "pawl/canary", TAG) == now
         assert await servercheck.manifest_digest(server, "pawl/canary", before) == ""
+    held = secured.store / "docker/registry/v2/repositories/pawl/canary/_manifests/revisions/sha256"
+    assert len(list(held.glob("*/link"))) == 3, "an index over two platforms, and nothing of the one before"
+
+
+def test_any_node_finds_its_platform() -> None:
+    image = canary_image("a label", "riscv64")
+    platforms = [child["platform"]["architecture"] for child in json.loads(image.index.body)["manifests"]]
+    assert platforms == ["amd64", "arm64", "riscv64"]
+    assert children_of(image.index.body) == [manifest.digest for manifest in image.manifests]
+    assert len({blob.digest for blob in (*image.blobs, *image.manifests)}) == 7
+    assert canary_image("a label", "x86_64") == canary_image("a label", "aarch64")
+    assert [children_of(body) for body in (b"", b"[]", b'{"manifests": 5}')] == [[], [], []]
 
 
 async def test_a_name_without_address() -> None:

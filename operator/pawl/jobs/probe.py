@@ -8,6 +8,7 @@ image, `registry.servercheck` asks. Not here: conditions.
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import secrets
 import ssl
@@ -20,7 +21,7 @@ from typing import Final
 from pawl.api.errors import InputError, RegistryError
 from pawl.api.reasons import Reason
 from pawl.api.registrywork import Endpoint, Order, Report, Step, Task
-from pawl.jobs.canaryimage import canary_image
+from pawl.jobs.canaryimage import canary_image, children_of
 from pawl.jobs.dialling import DNS, TCP, TLS, Dialled, connects, resolves, trusted
 from pawl.jobs.progress import Tell
 from pawl.registry import servercheck
@@ -135,15 +136,24 @@ async def _push(server: Server, repository: str) -> str:
     if passed.status != 400:
         raise _Failed(_not_pushed(passed))
     image = canary_image(secrets.token_hex(8), platform.machine())
-    before = await servercheck.manifest_digest(server, repository, TAG)
+    before, digest = await servercheck.manifest_digest(server, repository, TAG), image.index.digest
     for blob in image.blobs:
         await servercheck.push_blob(server, repository, blob)
-    await servercheck.push_manifest(server, repository, image.manifest, TAG)
-    digest = image.manifest.digest
+    for manifest in image.manifests:
+        await servercheck.push_manifest(server, repository, manifest, manifest.digest)
+    await servercheck.push_manifest(server, repository, image.index, TAG)
     await servercheck.pull_manifest(server, repository, digest)
     if before and before != digest:
-        await servercheck.delete_manifest(server, repository, before)
+        await _forget(server, repository, before)
     return f"pushed and read back {server.target.endpoint.origin.authority}/{repository}@{digest}"
+
+
+async def _forget(server: Server, repository: str, digest: str) -> None:
+    """Delete an image that was pushed before. What cannot be deleted is left to a collection."""
+    with contextlib.suppress(RegistryError):
+        children = children_of(await servercheck.pull_manifest(server, repository, digest))
+        for each in (digest, *children):
+            await servercheck.delete_manifest(server, repository, each)
 
 
 def _not_pushed(answer: Answer) -> str:
