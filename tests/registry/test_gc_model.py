@@ -5,9 +5,12 @@ What a kept tag, a use or a referrer reaches is there byte for byte; everything 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,12 +18,13 @@ from pathlib import Path
 import pytest
 import yaml
 from tests.support.gcmodel import Maker, World, left_of
-from tests.support.registries import collect_garbage, config, filesystem
+from tests.support.registries import binary, collect_garbage, config, filesystem
 from tests.support.storelayout import NOW, Layout
 
 from pawl.api.registrystorage_spec import Collection, RetentionRule
 from pawl.api.registrywork import Order, Place, Report, Task, Use
 from pawl.jobs.collect import account, prepare
+from pawl.sandbox.registry import ENVIRON
 
 pytestmark = pytest.mark.registry
 
@@ -128,6 +132,34 @@ def assert_kept_is_whole(world: World, store: Layout) -> None:
     assert left.tags <= store.tags()
     assert left.revisions <= store.revisions()
     assert all(store.tag_path(*tag).read_text() for tag in left.tags)
+
+
+async def test_the_collector_killed_in_the_middle(tmp_path: Path) -> None:
+    store = Layout(tmp_path / "store")
+    world = Maker(store, 1).make()
+    for number in range(200):
+        store.blob(b"%d" % number)
+    before = store.blobs()
+    assert (await prepare(order_of(world, store.root), quiet)).ok
+    await asyncio.to_thread(collector_killed, server_config(store.root, tmp_path))
+    assert left_of(world, MINIMUM).blobs & before.keys() < store.blobs().keys() < before.keys()
+
+    done = await collected(world, store, "3", tmp_path)
+
+    assert done.ok, done.message
+    check(world, store, before)
+    assert done.freed_bytes == sum(map(len, before.values())) - sum(map(len, store.blobs().values()))
+
+
+def collector_killed(path: Path) -> None:
+    """Start the server's collector and end it by SIGKILL once it deletes; its small pipe holds it up before the end."""
+    argv = [str(binary()), "garbage-collect", str(path)]
+    with subprocess.Popen(argv, env={**os.environ, **ENVIRON}, stdout=subprocess.PIPE, pipesize=4096) as collector:
+        assert collector.stdout is not None
+        while not collector.stdout.readline().startswith(b"blob eligible for deletion"):
+            assert collector.poll() is None
+        collector.stdout.readline()
+        collector.kill()
 
 
 async def test_the_collector_run_again_and_again_changes_nothing(tmp_path: Path) -> None:
