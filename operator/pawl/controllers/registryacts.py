@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pawl.api.errors import Forbidden
 from pawl.api.registrywork import Use
 from pawl.controllers.registryapply import PARTS, Applier, Done
 from pawl.controllers.registryclaims import KIND as CLAIM
@@ -62,7 +63,12 @@ class RegistryActor:
         return found if hands.image else tuple(each for each in found if _part(each) not in {METER, TRUST})
 
     async def _uses(self, gathered: Gathered) -> tuple[Use, ...]:
-        return (await self._hands.uses.read(gathered.storage)).uses
+        """Return what must stay. Raises Forbidden where some of it cannot be seen any more since the plan."""
+        seen, spec = await self._hands.uses.read(gathered.storage), gathered.facts.spec
+        matters = any(rule.keep_in_use for rule in spec.retention) and not spec.collection.accept_partial_view
+        if seen.partial and matters:
+            raise Forbidden(f"images in use cannot all be seen, so nothing is collected: {seen.partial}")
+        return seen.uses
 
 
 def _split(wanted: tuple[Json, ...]) -> tuple[list[Json], list[Json]]:

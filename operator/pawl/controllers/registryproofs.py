@@ -71,7 +71,6 @@ class _Known:
     conditions: list[Condition] = field(default_factory=list)
     pulled: str = ""
     pull_failed: datetime | None = None
-    alone: bool = False
 
 
 class Proofs:
@@ -166,10 +165,10 @@ class Proofs:
         wanted = pull_job(facts.spec, facts.identity, reference, about)
         job = live.get("Job", wanted["metadata"]["name"])
         if job is None:
-            known.alone = await self._single()
-            await self._start_pull(facts.identity.namespace, _anywhere(wanted) if known.alone else wanted, done)
+            job = _anywhere(wanted) if await self._single() else wanted
+            await self._start_pull(facts.identity.namespace, job, done)
             return []
-        said = of_pull(pods_of(job, live.of("Pod", WORK)), facts.now, _made(job), alone=known.alone)
+        said = of_pull(pods_of(job, live.of("Pod", WORK)), facts.now, _made(job), alone=_is_anywhere(job))
         if said is None or ending(job):
             return []
         known.pulled = reference
@@ -238,6 +237,10 @@ def _anywhere(job: Json) -> dict[str, Any]:
     spec = job["spec"]
     pod = {key: value for key, value in spec["template"]["spec"].items() if key != "affinity"}
     return {**job, "spec": {**spec, "template": {**spec["template"], "spec": pod}}}
+
+
+def _is_anywhere(job: Json) -> bool:
+    return not job["spec"]["template"]["spec"].get("affinity")
 
 
 def _words(one: Condition) -> tuple[str, str, str, str]:

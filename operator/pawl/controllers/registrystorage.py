@@ -38,6 +38,8 @@ IDLE: Final = 300.0
 SOON: Final = 0.2
 GOING: Final = 2.0
 """Seconds until something that must go first is looked for again."""
+DUE: Final = 5.0
+"""Least seconds until a certificate or password that is to change is looked at again."""
 RIGHTS: Final = 30.0
 """Seconds until something that may not be done is tried again: rights are not watched."""
 
@@ -151,7 +153,7 @@ class RegistryStorageController:
     def _next(self, gathered: Gathered, step: Step, done: Done, *, changed: bool) -> float:
         due = gathered.access.due
         left = (due - gathered.facts.now).total_seconds() if due is not None else step.wait
-        wait = max(min(step.wait, left), SOON)
+        wait = min(step.wait, max(left, DUE))
         if changed or done.written:
             return min(wait, SOON * 5)
         if done.waiting:

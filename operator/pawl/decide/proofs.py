@@ -26,7 +26,8 @@ Truth = Literal["True", "False", "Unknown"]
 
 DAY: Final = 86400
 AGAIN: Final = 600
-"""Seconds after a failed proof until the next."""
+"""Seconds after a failed proof until the next; twice as long after each further one of the same day."""
+DOUBLINGS: Final = 6
 PATIENCE: Final = 120
 """Seconds for a Pod that pulls to find a node."""
 PULL_FAILS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
@@ -69,9 +70,10 @@ def probe_order(seen: str, uid: str, now: datetime, last: str, *, failed_since: 
     first = f"probe/{seen}/{day}/0"
     if last.rpartition("/")[0] != first.rpartition("/")[0]:
         return first
-    if failed_since is not None and (now - failed_since).total_seconds() >= AGAIN:
-        head, _, count = last.rpartition("/")
-        return f"{head}/{int(count or 0) + 1}"
+    head, _, count = last.rpartition("/")
+    tries = int(count) if count.isdecimal() else 0
+    if failed_since is not None and (now - failed_since).total_seconds() >= AGAIN << min(tries, DOUBLINGS):
+        return f"{head}/{tries + 1}"
     return last
 
 
