@@ -31,6 +31,8 @@ DOUBLINGS: Final = 6
 PATIENCE: Final = 120
 """Seconds for a Pod that pulls to find a node."""
 PULL_FAILS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
+STARTED: Final = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
+"""What becomes of a container without a program once its image is there."""
 STEPS: Final = MappingProxyType(
     {
         "DNS": ConditionType.NAME_RESOLVED,
@@ -108,7 +110,7 @@ def of_pull(pods: Sequence[Json], now: datetime, since: datetime, *, alone: bool
             waiting = (state.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in PULL_FAILS:
                 return _pull("False", Reason.NOT_PROVED, f"{cut(waiting.get('message') or waiting['reason'])}: {WAY}")
-            if state.get("imageID") or (state.get("state") or {}).get("terminated"):
+            if state.get("imageID") or _came(state.get("state") or {}):
                 node = (pod.get("spec") or {}).get("nodeName", "")
                 if alone:
                     text = f"node {node} pulled what was pushed; it is the only node, so no other one was asked"
@@ -118,6 +120,11 @@ def of_pull(pods: Sequence[Json], now: datetime, since: datetime, *, alone: bool
         return None
     trouble = next((text for pod in pods if (text := pod_trouble(pod))), "no Pod was made; see the events of its Job")
     return _pull("Unknown", Reason.NOT_PROVED, f"the pull could not be tried: {trouble}")
+
+
+def _came(state: Json) -> bool:
+    """Whether a container got as far as being started: a Pod that was ended before proves nothing."""
+    return any((state.get(kind) or {}).get("reason") in STARTED for kind in ("waiting", "terminated"))
 
 
 WAY: Final = (
