@@ -133,7 +133,9 @@ RIGHTS: Final = (
     Right(Where.REGISTRIES, CLAIMS, ("get", "list", *_KEEP), "registries", "stores; deleted only if told to"),
     Right(Where.REGISTRIES, JOBS, ("list", "watch", "create", "delete"), "registries", "migration, collection, proofs"),
     Right(Where.REGISTRIES, PODS, _FOLLOW, "registries", "servers and work; images in use"),
-    Right(Where.REGISTRIES, CERTIFICATES, ("list", "create", "patch", "delete"), "registries", "`access.tls.issuerRef`"),
+    Right(
+        Where.REGISTRIES, CERTIFICATES, ("list", "create", "patch", "delete"), "registries", "`access.tls.issuerRef`"
+    ),
     Right(Where.REGISTRIES, REVISIONS, ("list",), "registries", "images that a rollback would go back to"),
     Right(Where.REGISTRIES_CLUSTER, STORAGE_CLASSES, ("get",), "registries", "whether claims of a class can grow"),
     Right(Where.CLUSTER, NAMESPACES, _FOLLOW, "overrides", "labels"),
