@@ -30,7 +30,7 @@ PHASES = {
 }
 RESTING = {MigrationPhase.FREEZE, MigrationPhase.FINAL, MigrationPhase.VERIFY}
 SWITCHED = {MigrationPhase.SWITCH, MigrationPhase.SMOKE}
-REASONS = ["", "", "NoSpace", "GraphBroken", "Refused"]
+REASONS = ["Failed", "Failed", "NoSpace", "GraphBroken", "Refused"]
 
 
 class Registry(RuleBasedStateMachine):
@@ -48,8 +48,9 @@ class Registry(RuleBasedStateMachine):
         self.before = self.world.memory
         self.step = self.world.look(crash, collect_requested=asked)
         self.check(self.before, self.step)
+        self.world.push()
 
-    @rule(how=st.sampled_from(["ok", "ok", "ok", *REASONS]), often=st.integers(1, 6))
+    @rule(how=st.sampled_from(["ok", "ok", "ok", "", *REASONS]), often=st.integers(1, 6))
     def settle(self, how: str = "ok", often: int = 1) -> None:
         """A quiet while: the server follows, Pods of Jobs end, and so do Jobs."""
         for _ in range(often):
@@ -57,7 +58,6 @@ class Registry(RuleBasedStateMachine):
             self.world.stray.clear()
             self.look(Crash.NEVER, asked=False)
             self.end_all(how)
-            self.world.push()
             self.look(Crash.NEVER, asked=False)
 
     @rule(store=st.sampled_from(STORES), often=st.integers(0, 9), hours=st.sampled_from([0, 0, 0, 80]))
@@ -68,7 +68,7 @@ class Registry(RuleBasedStateMachine):
             self.settle(often=often)
         self.world.later(hours=hours)
 
-    @rule(acts=st.lists(st.sampled_from(["look", "look", "push", "roll", "end", "pods"]), min_size=3, max_size=14))
+    @rule(acts=st.lists(st.sampled_from(["look", "look", "roll", "end", "pods"]), min_size=3, max_size=14))
     def stir(self, acts: list[str]) -> None:
         """Small things in any order."""
         for act in acts:
@@ -77,7 +77,12 @@ class Registry(RuleBasedStateMachine):
             elif act == "end":
                 self.end_all("ok")
             else:
-                {"push": self.world.push, "roll": self.world.roll, "pods": self.world.stray.clear}[act]()
+                {"roll": self.world.roll, "pods": self.world.stray.clear}[act]()
+
+    @precondition(lambda self: self.world.memory.freeze is not None)
+    @rule(acts=st.lists(st.sampled_from(["look", "roll", "end"]), min_size=4, max_size=8))
+    def stir_frozen(self, acts: list[str]) -> None:
+        self.stir(acts)
 
     @rule(silent=st.booleans(), blocked=st.sampled_from(["", "", "Secret keys is missing"]), trouble=st.booleans())
     def weather(self, silent: bool, blocked: str, trouble: bool) -> None:  # noqa: FBT001
@@ -100,10 +105,28 @@ class Registry(RuleBasedStateMachine):
         if rolled:
             self.world.roll()
         self.look(Crash.NEVER, asked=False)
+        self.world.roll()
 
     @rule(store=st.sampled_from(STORES), suspend=st.sampled_from([False, False, False, True]), read_only=st.booleans())
     def rewrite(self, store: dict[str, Any], suspend: bool, read_only: bool) -> None:  # noqa: FBT001
         self.world.change(storage=store, suspend=suspend, readOnly=read_only)
+
+    @rule(
+        store=st.sampled_from([None, BUCKET, BIGGER]),
+        acts=st.lists(st.sampled_from(["look", "roll", "end"]), max_size=6),
+    )
+    def delicate(self, store: dict[str, Any] | None, acts: list[str]) -> None:
+        """To the moment at which pushes are about to be refused, or a collector runs, and on from there."""
+        if store is not None:
+            self.world.change(storage=store, suspend=False)
+        for _ in range(4):
+            self.look(Crash.NEVER, asked=store is None)
+            self.plan(3, "")
+            if self.world.phase != "Freeze":
+                self.world.roll()
+            if store is not None and self.world.phase == "Preflight":
+                self.end_all("ok")
+        self.stir(acts)
 
     @rule()
     def delete_old(self) -> None:
@@ -125,8 +148,9 @@ class Registry(RuleBasedStateMachine):
         self.end(next(task for task, work in self.world.works.items() if work.active), how)
 
     def end_all(self, how: str) -> None:
+        """End all Jobs; an empty word lets them run on."""
         for task, work in list(self.world.works.items()):
-            if work.active:
+            if work.active and how:
                 self.end(task, how)
 
     def end(self, task: Task, how: str) -> None:
@@ -258,7 +282,7 @@ class Registry(RuleBasedStateMachine):
 
 
 Registry.TestCase.settings = settings(
-    max_examples=50, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRegistry = Registry.TestCase
 
