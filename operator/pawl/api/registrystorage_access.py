@@ -60,7 +60,8 @@ class Users(Model):
     """Who may log in: a user that Pawl makes, whose password it changes, and the users of `secretRef`."""
 
     secret_ref: LocalRef | None = Field(
-        None, description="Secret whose keys are further users and whose values are their passwords; changes are followed."
+        None,
+        description="Secret whose keys are further users and whose values are their passwords; changes are followed.",
     )
     rotate_every: Duration = Field(
         "720h", description="Pawl's own user gets a successor after this; both are valid for a day. 1h to 8760h."
