@@ -67,6 +67,8 @@ async def test_a_new_host_is_served_with_the_same_authority(stage: Stage) -> Non
     before = await keeper.keep(stage.storage(), NOW)
     after = await keeper.keep(stage.storage(access={"host": "images.corp:5000"}), NOW)
     assert (after.address, after.ca) == ("images.corp:5000", before.ca)
+    auths = json.loads((stage.secret("main-pull") or {})[".dockerconfigjson"])["auths"]
+    assert {before.address, after.address} <= set(auths), "images that are named by the old address are pulled on"
     assert after.tls_version != before.tls_version
     served = stage.secret("main-registry-tls")
     assert served is not None

@@ -134,7 +134,7 @@ class _Keeping:
         try:
             made.internal = await self._internal()
             made.admitted = await Admitting(self._secrets, self._identity, hashes).keep(self._spec, self._now)
-            made.spread = await self._spread(made.admitted, made.address, believed)
+            made.spread = await self._spread(made.admitted, (made.address, *self._inside(seen)), believed)
             made.served = await self._certifying.keep(self._spec, seen, self._now)
         except Stalled as error:
             made.blocked = error.message
@@ -186,12 +186,16 @@ class _Keeping:
         whole = b"".join(values[key] for key in sorted(values))
         return _Internal(hashlib.sha256(whole).hexdigest()[:16], values["token"].decode())
 
-    async def _spread(self, admitted: Admitted, address: str, believed: Believed) -> Spread:
-        if admitted.current is not None and not address:
+    async def _spread(self, admitted: Admitted, hosts: tuple[str, ...], believed: Believed) -> Spread:
+        if admitted.current is not None and not hosts[0]:
             return Spread()
-        inside = joined(self._names.hosts(self._identity.namespace)[2], self._spec.access.service.port)
-        offer = None if admitted.current is None else Offer(tuple(dict.fromkeys((address, inside))), admitted.current)
+        offer = None if admitted.current is None else Offer(tuple(dict.fromkeys(hosts)), admitted.current)
         return await Spreading(self._cluster, self._identity, believed).keep(self._spec, offer)
+
+    def _inside(self, seen: ServiceSeen) -> tuple[str, ...]:
+        """Return the addresses that hold whatever `access.host` says: images are named by them already."""
+        names = (seen.cluster_ip, self._names.hosts(self._identity.namespace)[2])
+        return tuple(joined(name, self._spec.access.service.port) for name in names if name)
 
     async def _store_versions(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return the versions of all Secrets that stores name, and a sentence for each that is not there."""
