@@ -398,3 +398,15 @@ def test_new_credentials_reach_a_migration_under_way() -> None:
     assert world.phase == "Preflight"
     assert world.memory.migration.target.credentials_secret == "new"
     assert world.want.works[0].target.credentials_secret == "new"
+
+
+def test_the_deadline_of_a_freeze_does_not_move_with_every_look() -> None:
+    world = migrating("Final")
+    first = world.memory.freeze
+    for _ in range(23):
+        world.later(minutes=10)
+        world.look()
+        assert world.memory.freeze == first
+    world.later(minutes=10)
+    world.look()
+    assert world.phase == "Bulk"
