@@ -1,7 +1,7 @@
 """Certificates of Pawl's own making: authorities, and what they sign. ECDSA P-256, as PEM.
 
-Neighbours: `admission.certificates` keeps the webhook's in a Secret, `controllers.registryaccess_tls` those of registries.
-Not here: when something is renewed, and where it is kept.
+Neighbours: `admission.certificates` keeps the webhook's in a Secret, `controllers.registryaccess_tls` those of
+registries. Not here: when something is renewed, and where it is kept.
 """
 
 from __future__ import annotations
