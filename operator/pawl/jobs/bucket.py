@@ -1,8 +1,8 @@
 """A store in a bucket of S3 or MinIO.
 
 A large object goes up in parts straight to its final key, and the upload is completed only once its bytes were proved:
-one write a byte, half of what a push through the server costs. A part has max(16 MiB, size / 9000) bytes, and as many
-are on their way as 64 MiB hold: what is in flight makes the speed, not the size of a part, and memory stays bounded.
+one write a byte, half of what a push through the server costs. A part has max(8 MiB, size / 9000) bytes, and as many
+are on their way as 40 MiB hold: what is in flight makes the speed, not the size of a part, and memory stays bounded.
 Each request carries the SHA-256 of its body in its signature, which S3 and MinIO check; an ETag proves nothing. An
 upload that fails is aborted; one whose worker was killed is swept by MinIO after a day, on AWS by a lifecycle rule.
 Credentials are files, read again whenever they are refused: they may be changed while a copy runs. Neighbours:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:  # the library has these for type checkers alone
 
 T = TypeVar("T")
 PAGE: Final = 1000
-PART: Final = 16 * MIB
+PART: Final = 8 * MIB
 PARTS: Final = 9000
-IN_FLIGHT: Final = 64 * MIB
+IN_FLIGHT: Final = 40 * MIB
 AHEAD: Final = 3
 """Pieces of one object that are asked for at once."""
 AT_ONCE: Final = 32

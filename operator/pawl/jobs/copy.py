@@ -25,7 +25,7 @@ TRIES: Final = 3
 BATCH: Final = 1000
 BATCH_BYTES: Final = 8 * MIB
 BATCHES: Final = 2
-MEMORY: Final = 96 * MIB
+MEMORY: Final = 64 * MIB
 
 
 @dataclass(frozen=True, slots=True)
