@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
+from pawl.api.quantities import amount_or, in_gibibytes
 from pawl.api.registrystorage_status import StoreRef
-from pawl.decide.quantities import amount_or, in_gibibytes
 from pawl.decide.storagefacts import Claim, Facts
 
 PAUSE: Final = timedelta(hours=6)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from pawl.api.quantities import amount_or
 from pawl.api.registrystorage_spec import Pressure
 from pawl.api.registrystorage_status import RepositoryUsage, Usage
 from pawl.api.registrywork import Meter
-from pawl.decide.quantities import amount_or
 from pawl.decide.storagefacts import Facts
 
 LARGEST: Final = 10

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pawl.api.quantities import amount_or
 from pawl.api.registrywork import REPORT_BYTES, Report, Task
-from pawl.decide.quantities import amount_or
 from pawl.decide.registrynames import MANAGED_BY, ORDER, REGISTRY, Names
 from pawl.decide.registryview import cut, ending, finished, pod_trouble
 from pawl.decide.storagefacts import Claim, Work

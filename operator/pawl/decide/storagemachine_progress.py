@@ -12,10 +12,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+from pawl.api.quantities import in_gibibytes
 from pawl.api.reasons import Reason
 from pawl.api.registrystorage_status import Freeze, MigrationPhase, MigrationStatus
 from pawl.api.registrywork import Report, Task
-from pawl.decide.quantities import in_gibibytes
 from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_freeze import COPYING, Why, migration_bound
 from pawl.decide.storagemachine_work import Outcome, State, pause, second, short

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
+from pawl.api.quantities import amount_or
 from pawl.api.registrystorage_spec import AccessMode, FilesystemStore, RegistryStorageSpec, S3Store
 from pawl.api.registrystorage_status import StoreRef
-from pawl.decide.quantities import amount_or
 from pawl.decide.registrynames import Names
 from pawl.decide.storagefacts import Identity
 

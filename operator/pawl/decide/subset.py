@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from pawl.decide.quantities import quantity
+from pawl.api.quantities import quantity
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "containers": ("name",),

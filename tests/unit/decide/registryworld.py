@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
+from pawl.api.quantities import amount_or
 from pawl.api.registrystorage import RegistryStorageSpec, RegistryStorageStatus
 from pawl.api.registrystorage_status import StoreRef
 from pawl.api.registrywork import Meter, Plan, Progress, Report, Task
-from pawl.decide.quantities import amount_or
 from pawl.decide.storagefacts import Claim, Facts, Identity, Memory, Server, ServerPod, Step, Want, Work, WorkWant
 from pawl.decide.storagemachine import merge, step
 from pawl.decide.stores import wanted_store

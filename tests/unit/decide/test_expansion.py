@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from registryworld import BUCKET, CLAIM, EXISTING, Crash, World, spec
 
+from pawl.api.quantities import amount_of
 from pawl.api.registrystorage_status import StoreRef
 from pawl.decide.expansion import written
-from pawl.decide.quantities import amount_of
 
 GIB = 1 << 30
 

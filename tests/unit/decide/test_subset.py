@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pawl.decide.quantities import quantity
+from pawl.api.quantities import quantity
 from pawl.decide.subset import covers
 
 WANTED: dict[str, Any] = {

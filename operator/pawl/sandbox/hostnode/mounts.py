@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pawl.decide.quantities import quantity
+from pawl.api.quantities import quantity
 
 
 @dataclass

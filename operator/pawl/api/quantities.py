@@ -1,6 +1,6 @@
 """Amounts as Kubernetes writes them: `100Gi`, `500m`, `1e3`. Exact: no floats.
 
-Neighbours: `subset` compares by value, `expansion` and `pressure` count bytes. Not here: bounds.
+Neighbours: `decide.subset` compares by value, `decide.expansion` and `decide.pressure` count bytes. Not here: bounds.
 """
 
 from __future__ import annotations
