@@ -174,8 +174,7 @@ class UsesReader:
     async def read(self, storage: RegistryStorage) -> Seen:
         """Return what uses images of a registry. Raises ClusterError where it could not be found out."""
         uses, partial = Uses(hosts_of(storage)), "only some namespaces are watched" if self._namespaces else ""
-        self._policies_of(uses)
-        self._overrides_of(uses)
+        partial = self._policies_of(uses) or self._overrides_of(uses) or partial
         for kind, resource in LISTED:
             for namespace in self._namespaces or (None,):
                 try:
@@ -191,18 +190,22 @@ class UsesReader:
                 _note(uses, kind, found)
             await asyncio.sleep(0)  # a page of Pods is decoded in one piece: others get a turn between two
 
-    def _policies_of(self, uses: Uses) -> None:
+    def _policies_of(self, uses: Uses) -> str:
+        """Note what policies hold and held; say which cannot be read."""
+        unread = ""
         for key in self._policies:
             row = self._policies.row(key)
             try:
                 policy = read_policy(row.raw) if row is not None else None
-            except Stalled:
+            except Stalled as error:
+                unread = f"{key}: {error.message}"
                 continue
             if policy is not None:
-                for point, by in _points(policy, f"ImagePolicy {key.namespace}/{key.name}"):
+                for point, by in _points(policy, str(key)):
                     uses.image(f"{policy.spec.image}:{point.rstrip('@')}", by)
+        return unread
 
-    def _overrides_of(self, uses: Uses) -> None:
+    def _overrides_of(self, uses: Uses) -> str:
         for override in self._overrides.readable():
             by = f"{override.kind} {label_of(override)}"
             for rule in override.spec.rules:
@@ -211,6 +214,8 @@ class UsesReader:
                 uses.image(resolved.reference, by)
                 for digest in (resolved.digest, *(each.digest for each in resolved.platforms)):
                     uses.digest(digest, by)
+        unread = sorted(self._overrides.unreadable())
+        return f"override {unread[0]} is not understood by this version of Pawl" if unread else ""
 
 
 def _points(policy: ImagePolicy, by: str) -> Iterator[tuple[str, str]]:

@@ -48,9 +48,10 @@ class Asked:
 
 
 class WorkerClient:
-    """Asks. One for a term; `close` it."""
+    """Asks. One for a term; `close` it. `seconds` is the time for an answer, a plan excepted."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SOON) -> None:
+        self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -71,7 +72,7 @@ class WorkerClient:
         return await self._ask(asked, "plan", Plan, order)
 
     async def _ask(self, asked: Asked, path: str, model: type[T], order: Order | None = None) -> T | None:
-        limit, seconds = (LARGE, LONG) if order is not None else (SMALL, SOON)
+        limit, seconds = (LARGE, LONG) if order is not None else (SMALL, self._seconds)
         try:
             async with asyncio.timeout(seconds):
                 raw = await self._send(asked, path, order, limit)
