@@ -27,9 +27,10 @@ from pawl.cluster.rights import Where, rules
 from pawl.sandbox import Cluster as Sandbox
 
 RBAC: Final = "apis/rbac.authorization.k8s.io/v1"
+EVERYWHERE: Final = (Where.CLUSTER, Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE)
+WATCHED: Final = (Where.WATCHED, Where.NAMESPACED, Where.SECRETS, Where.SECRETS_WRITE)
 REGISTRIES: Final = (Where.REGISTRIES, Where.REGISTRIES_CLUSTER)
-EVERYWHERE: Final = (Where.CLUSTER, Where.WATCHED, Where.SECRETS, Where.SECRETS_WRITE, *REGISTRIES)
-WATCHED: Final = (Where.WATCHED, Where.NAMESPACED, Where.SECRETS, Where.SECRETS_WRITE, Where.REGISTRIES)
+"""Granted beside the others, for the operator asks whether there are any; the rest of them is for registries alone."""
 
 Gone = Collection[tuple[str, str, str]]
 
@@ -83,8 +84,8 @@ def granted(
     subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
     _role(api, namespace, subject, left(rules(Where.OWN), without))
     for each in watched:
-        _role(api, each, subject, left(rules(*WATCHED), without))
-    wide = [] if watched else left(rules(*EVERYWHERE, *more), without)
+        _role(api, each, subject, left(rules(*WATCHED, Where.REGISTRIES), without))
+    wide = [] if watched else left(rules(*EVERYWHERE, *REGISTRIES, *more), without)
     if wide:
         good(api.post(f"{RBAC}/clusterroles", {"metadata": {"name": namespace}, "rules": wide}))
         binding = _binding("ClusterRole", namespace, namespace, subject)
