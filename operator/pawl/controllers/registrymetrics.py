@@ -43,6 +43,7 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "pawl_storage_plan_seconds": "How long the last plan of a collection took.",
     }
 )
+CONDITION: Final = "pawl_storage_condition"
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class _Told:
     """What the last look found. `planned` is kept over looks."""
 
     values: dict[str, float] = field(default_factory=dict)
+    conditions: tuple[Condition, ...] = ()
     planned: float | None = None
 
 
@@ -71,7 +73,7 @@ class RegistryMetrics(Collector):
     def looked(self, key: Key, facts: Facts, step: Step) -> None:
         """A look at a registry ended so."""
         told = self._told.setdefault(key, _Told())
-        told.values = dict(_values(facts, step))
+        told.values, told.conditions = dict(_values(facts, step)), step.conditions
 
     def planned(self, key: Key, seconds: float) -> None:
         """A plan of a collection was made in so many seconds."""
@@ -90,6 +92,15 @@ class RegistryMetrics(Collector):
                 if value is not None:
                     family.add_metric([key.namespace, key.name], value)
             yield family
+        yield self._conditions()
+
+    def _conditions(self) -> Metric:
+        labels = ["namespace", "name", "condition", "status", "reason"]
+        family = GaugeMetricFamily(CONDITION, "1 for every condition of a registry as it stands.", labels=labels)
+        for key, told in self._told.items():
+            for one in told.conditions:
+                family.add_metric([key.namespace, key.name, one.type, one.status, one.reason], 1)
+        return family
 
 
 def _values(facts: Facts, step: Step) -> Iterator[tuple[str, float]]:

@@ -58,6 +58,7 @@ def test_the_names_are_these() -> None:
         "pawl_storage_bytes",
         "pawl_storage_capacity_bytes",
         "pawl_storage_collection_freed_bytes",
+        "pawl_storage_condition",
         "pawl_storage_frozen",
         "pawl_storage_inodes",
         "pawl_storage_inodes_used",
