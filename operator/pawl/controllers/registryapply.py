@@ -145,10 +145,9 @@ def marked(wanted: Mapping[str, Any]) -> Json:
 
 
 def is_so(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether an object says all that is wanted, and nothing of ours that is wanted no longer."""
-    same = notes(found).get(APPLIED) == wanted["metadata"]["annotations"][APPLIED]
+    """Whether an object says all that is wanted: with its hash, by which what is wanted no longer shows."""
     said = {key: each for key, each in wanted.items() if key not in {"apiVersion", "kind"}}  # not in a list's items
-    return same and covers(found, said)
+    return covers(found, said)
 
 
 def notes(found: Mapping[str, Any]) -> Mapping[str, str]:
