@@ -36,7 +36,11 @@ asyncio.run(bulk(work, silent, edges(target, Life(int(writes), killed))))
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Tree:
-    return Tree(tmp_path_factory.mktemp("small"), seed=3).fill(2)
+    """Each kind of object, most of them twice: hundreds of lives are lived over it."""
+    tree = Tree(tmp_path_factory.mktemp("small"), seed=3)
+    tree.tag("app", "v1", tree.image("app", 500))
+    tree.tag("multi", "latest", tree.index("multi", tree.image("multi", 600)))
+    return tree
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ async def test_a_registry_moves_into_a_bucket_and_out_of_it(
 ) -> None:
     servers[server].bucket("moves")
     bucket = bucket_at(servers[server], "moves", tmp_path / "keys", tmp_path.name)
-    tree.tag("big", "v1", tree.image("big", 30 << 20))
+    tree.tag("big", "v1", tree.image("big", 12 << 20))
     report = await moved(at(tree.root), bucket)
     assert (report.ok, report.reason) == (True, "")
     back = tmp_path / "back"
@@ -63,7 +63,7 @@ async def test_a_registry_moves_into_a_bucket_and_out_of_it(
     assert (report.ok, report.progress.bytes_done) == (True, report.progress.bytes)
     assert contents(back) == contents(tree.root)
     left = await delete(order(Task.DELETE, bucket, bucket), silent, QUICK)
-    assert (left.ok, left.freed_bytes > 30 << 20) == (True, True)
+    assert (left.ok, left.freed_bytes > 12 << 20) == (True, True)
     assert [page async for page in open_store(bucket).list()] == []
 
 
