@@ -11,13 +11,14 @@ from typing import Any
 
 from pawl.api.errors import Forbidden
 from pawl.api.registrywork import Use
-from pawl.controllers.registryapply import PARTS, Applier, Done
+from pawl.controllers.registryapply import PARTS, Applier, Done, controller
 from pawl.controllers.registryclaims import KIND as CLAIM
 from pawl.controllers.registryclaims import Claims
-from pawl.controllers.registryfacts import Gathered
+from pawl.controllers.registryfacts import CERTIFICATE, Gathered
 from pawl.controllers.registryjobs import Jobs
 from pawl.controllers.registryuses import UsesReader
 from pawl.decide.registrynames import METER, PART, SERVER, TRUST
+from pawl.decide.registryview import ending
 from pawl.decide.serverobjects import ServerAbout, server_objects
 from pawl.decide.storagefacts import Want
 
@@ -52,8 +53,17 @@ class RegistryActor:
             await hands.applier.apply(facts.identity, others, gathered.live, done)
             parts = PARTS if hands.image else {SERVER}
             await hands.applier.drop(facts.identity, others, gathered.live, done, parts)
+        await self._uncertify(gathered, done)
         await hands.jobs.keep(gathered, want.works, lambda: self._uses(gathered), done)
         return done
+
+    async def _uncertify(self, gathered: Gathered, done: Done) -> None:
+        """Take the request to cert-manager back: it would write the Secret that Pawl writes now."""
+        if gathered.facts.spec.access.tls.issuer_ref is not None:
+            return
+        for found in gathered.live.of(CERTIFICATE):
+            if controller(found) == gathered.facts.identity.uid and not ending(found):
+                await self._hands.applier.delete(CERTIFICATE, found, done)
 
     def _objects(self, gathered: Gathered, want: Want) -> tuple[Json, ...]:
         hands, facts = self._hands, gathered.facts

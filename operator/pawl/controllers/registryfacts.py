@@ -46,6 +46,7 @@ KINDS: Final = (
     "PersistentVolumeClaim",
     "Pod",
 )
+CERTIFICATE: Final = "Certificate"
 CHECK: Final = 5.0
 """Seconds for a Pod of the server to say whether it takes pushes."""
 PROOFS: Final = ("probe/", "pull/")
@@ -101,14 +102,15 @@ class FactsGatherer:
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._certified: dict[Key, bool] = {}
 
     async def gather(self, key: Key, storage: RegistryStorage, extra: Extra) -> Gathered:
         """Return everything that is known. Raises ClusterError, and Stalled where a copy cannot be read."""
         sources, now = self._sources, datetime.fromtimestamp(self._sources.now(), UTC)
         memory = await sources.book.read(key, storage)
-        kinds = (*KINDS, "Certificate") if storage.spec.access.tls.issuer_ref is not None else KINDS
         access = await sources.access.keep(storage, now)
-        live = await sources.objects.live(key.namespace, key.name, kinds)
+        live = await sources.objects.live(key.namespace, key.name, self._kinds(key, storage))
+        self._certified[key] = bool(live.of(CERTIFICATE))
         answers, meter, progress, claims = await asyncio.gather(
             self._pushes(live, access),
             self._usage(live, access),
@@ -128,6 +130,11 @@ class FactsGatherer:
             blocked=access.blocked,
         )
         return Gathered(storage, facts, live, access, _meter(live, access))
+
+    def _kinds(self, key: Key, storage: RegistryStorage) -> tuple[str, ...]:
+        """Certificates are looked for where one is wanted, was seen, or may be from before this term."""
+        wanted = storage.spec.access.tls.issuer_ref is not None or self._certified.get(key, True)
+        return (*KINDS, CERTIFICATE) if wanted else KINDS
 
     async def _pushes(self, live: Live, access: AccessFacts) -> dict[str, bool | None]:
         """Ask each Pod that must refuse pushes whether it does."""

@@ -113,7 +113,7 @@ def of_pull(pods: Sequence[Json], now: datetime, since: datetime, *, alone: bool
             if state.get("imageID") or _came(state.get("state") or {}):
                 node = (pod.get("spec") or {}).get("nodeName", "")
                 if alone:
-                    text = f"node {node} pulled what was pushed; no other was asked, for it is alone or nodes cannot be seen"
+                    text = f"node {node} pulled what was pushed; there is no other node, or none that may be seen"
                     return _pull("True", Reason.SINGLE_NODE, text)
                 return _pull("True", Reason.PROVED, f"node {node}, which is not the server's, pulled what was pushed")
     if (now - since).total_seconds() < PATIENCE:
