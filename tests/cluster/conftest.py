@@ -12,6 +12,7 @@ from tests.cluster.api import Api
 from tests.cluster.at_once import Outcomes, wanted
 from tests.cluster.grounds import Play, played
 from tests.cluster.installed import install, wait_for
+from tests.cluster.registry_world_tales import Tale, told
 
 from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
@@ -48,6 +49,14 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     plays = wanted(request, "play", Path(__file__).parent)
     with played(plays, "alone", SERVERS, tmp_path_factory.mktemp("alone"), nodes=1, registry=True) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def tales(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Tale]]:
+    """What becomes of every tale of registries; they begin with the first one."""
+    found = wanted(request, "tale", Path(__file__).parent)
+    with told(found, tmp_path_factory.mktemp("tales"), "tales") as outcomes:
+        yield outcomes
 
 
 @pytest.fixture

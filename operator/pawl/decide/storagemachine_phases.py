@@ -109,7 +109,8 @@ def _smoke(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
     done = outcome(facts, Task.SMOKE, order(migration, Task.SMOKE))
     if done.state is State.DONE and migration.retry_at is None:
         return _open(facts, memory, migration)
-    return at_work(facts, memory, migration, done)
+    # What it counts are its questions; the figures of the copy stay.
+    return at_work(facts, memory, migration, replace(done, report=None))
 
 
 def _open(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
