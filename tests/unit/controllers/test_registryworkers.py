@@ -97,9 +97,10 @@ async def test_a_worker_that_drips_is_left_after_its_time() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
         await answer.prepare(request)
-        for _ in range(1000):
+        for _ in range(30):
             await answer.write(b" ")
             await asyncio.sleep(0.05)
+        await answer.write(Meter().model_dump_json().encode())
         return answer
 
     quick = WorkerClient(seconds=0.3)
