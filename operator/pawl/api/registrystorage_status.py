@@ -70,6 +70,8 @@ class StoreRef(StatusModel):
     storage_class: Short = Field("", description="Class of the claim that Pawl makes; empty: that of the cluster.")
     since: Time | None = Field(None, description="When it was first served.")
     grown_at: Time | None = Field(None, description="When Pawl last made the claim larger.")
+    held_by: Word = Field("", description="Id of the migration that left it, of a store that is held.")
+    held_until: Time | None = Field(None, description="Until then nothing deletes it, of a store that is held.")
 
     @property
     def label(self) -> str:
@@ -138,6 +140,7 @@ class MigrationStatus(StatusModel):
     )
     opened_at: Time | None = Field(None, description="When the new store took its first push.")
     hold_until: Time | None = Field(None, description="Until then the old store is kept.")
+    left: Text = Field("", description="The store that was held before: it stays, and Pawl keeps it in mind no more.")
     reason: Word = Field("", description="Why it failed, or why its Job is begun again.")
     message: Text = Field("", description="What it does or waits for.")
 
@@ -190,6 +193,11 @@ class RegistryStorageStatus(StatusModel):
     revision: Count = Field(0, description="Rises with every change of what follows; the greater copy is the truth.")
     phase: Word = Field("", description="One word: Starting, Serving, ReadOnly, Collecting, Migrating or Stalled.")
     address: Short = Field("", description="host[:port] for images.")
+    former_addresses: Annotated[list[Short], Field(max_length=4)] = Field(
+        default_factory=list,
+        description="What `address` was before, newest first: images that are named so are pulled on.",
+        json_schema_extra=list_type("atomic"),
+    )
     anonymous_address: Short = Field("", description="host[:port] for pulls without credentials.")
     store: StoreRef | None = Field(None, description="What is served.")
     held: StoreRef | None = Field(None, description="The store before, kept for going back.")

@@ -19,12 +19,12 @@ from pawl.decide import storagemachine_migration as migration
 from pawl.decide.expansion import grown
 from pawl.decide.pressure import percent
 from pawl.decide.storagefacts import Facts, Memory, Step
-from pawl.decide.storagemachine_freeze import forgotten, freeze
+from pawl.decide.storagemachine_freeze import at_work, forgotten, freeze
 from pawl.decide.storagemachine_notices import notices
 from pawl.decide.storagemachine_report import conditions, phase, wait
 from pawl.decide.storagemachine_want import want
 from pawl.decide.storagemachine_work import second
-from pawl.decide.stores import renewed, wanted_store
+from pawl.decide.stores import renewed, same_bytes, wanted_store
 
 
 def step(facts: Facts) -> Step:
@@ -73,6 +73,8 @@ def _store(facts: Facts, wanted: StoreRef) -> StoreRef | None:
         return None if forgotten(facts, wanted) else wanted
     if store.id != wanted.id and _untouched(facts, store):
         store = wanted
+    elif store.id != wanted.id and same_bytes(store, wanted) and not at_work(facts.memory):
+        store = wanted.model_copy(update={"since": store.since, "grown_at": store.grown_at})
     store = _served(facts, renewed(store, wanted), second(facts.now))
     return store if facts.spec.suspend or facts.blocked else grown(facts, store, percent(facts))
 

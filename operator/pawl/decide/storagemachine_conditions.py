@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pawl.api.reasons import ConditionType, Reason
-from pawl.api.registrystorage_status import CollectionPhase, MigrationPhase, StoreRef
+from pawl.api.registrystorage_status import CollectionPhase, MigrationPhase, MigrationStatus, StoreRef
 from pawl.decide.expansion import growing, hindrance, refused
 from pawl.decide.pressure import capacity, percent
 from pawl.decide.storagefacts import Facts, Memory
@@ -99,10 +99,10 @@ def migrated(memory: Memory) -> Said | None:
     if migration.phase is MigrationPhase.HOLD:
         until = f"until {migration.hold_until:%Y-%m-%dT%H:%M:%SZ}" if migration.hold_until is not None else ""
         text = f"{migration.source.label} is kept {until}; to go back, name it in spec.storage again"
-        return Said(kind, "True", Reason.HOLDING, text)
+        return Said(kind, "True", Reason.HOLDING, f"{text}{_left(migration)}")
     if migration.phase is MigrationPhase.DONE:
         kept = f"; {migration.message}" if memory.held is not None else ""
-        return Said(kind, "True", Reason.MIGRATED, f"{migration.target.label} is served{kept}")
+        return Said(kind, "True", Reason.MIGRATED, f"{migration.target.label} is served{kept}{_left(migration)}")
     if migration.phase is MigrationPhase.CANCELLED:
         return Said(kind, "False", Reason.CANCELLED, migration.message)
     if migration.phase is MigrationPhase.FAILED:
@@ -130,6 +130,10 @@ def corrupt(memory: Memory) -> Said | None:
     listed = ", ".join(memory.migration.quarantine)
     text = f"push these again, or delete the tags that need them: {listed}"
     return Said(ConditionType.SOURCE_CORRUPT, "True", Reason.SOURCE_CORRUPT, text)
+
+
+def _left(migration: MigrationStatus) -> str:
+    return f"; {migration.left}" if migration.left else ""
 
 
 def _takes(facts: Facts, store: StoreRef) -> bool:

@@ -25,6 +25,8 @@ RESTING: Final = frozenset({MigrationPhase.FREEZE, MigrationPhase.FINAL, Migrati
 SWITCHED: Final = frozenset({MigrationPhase.SWITCH, MigrationPhase.SMOKE})
 """Phases in which the target is served and takes no push yet."""
 BUSY_MIGRATION: Final = COPYING | RESTING | SWITCHED | {MigrationPhase.OPEN, MigrationPhase.CANCEL}
+ENDED: Final = frozenset({MigrationPhase.DONE, MigrationPhase.CANCELLED, MigrationPhase.FAILED})
+"""Phases in which nothing of a migration is at work, but the deletion of an old store that was told."""
 BUSY_COLLECTION: Final = frozenset(
     {CollectionPhase.PLAN, CollectionPhase.FREEZE, CollectionPhase.COLLECT, CollectionPhase.THAW}
 )
@@ -60,6 +62,11 @@ def migrating(memory: Memory) -> bool:
 def collecting(memory: Memory) -> bool:
     """Whether a collection is at work."""
     return memory.collection is not None and memory.collection.phase in BUSY_COLLECTION
+
+
+def at_work(memory: Memory) -> bool:
+    """Whether anything is at work that reads or changes a store."""
+    return migrating(memory) or collecting(memory)
 
 
 def forgotten(facts: Facts, wanted: StoreRef) -> bool:

@@ -13,11 +13,11 @@ from pawl.api.reasons import Reason
 from pawl.api.registrystorage_status import MigrationPhase, MigrationStatus, StoreRef
 from pawl.api.registrywork import Task
 from pawl.decide.storagefacts import Facts, Memory
-from pawl.decide.storagemachine_freeze import COPYING, RESTING, SWITCHED, collecting, migrating, overdue
+from pawl.decide.storagemachine_freeze import COPYING, ENDED, RESTING, SWITCHED, collecting, migrating, overdue
 from pawl.decide.storagemachine_phases import MOVES, cancel, give_up
 from pawl.decide.storagemachine_progress import at_work, enter, order, say
 from pawl.decide.storagemachine_work import State, outcome, second, short
-from pawl.decide.stores import renewed
+from pawl.decide.stores import farewell, renewed, same_bytes
 
 
 def advance(facts: Facts, memory: Memory, wanted: StoreRef) -> Memory:
@@ -54,19 +54,25 @@ def why_not(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[Reason, str
         return Reason.BUSY, f"the move to {wanted.label} begins when the collection has ended"
     failed = memory.migration
     if failed is not None and _stands(facts, failed, wanted):
-        return Reason(failed.reason or Reason.COPY_FAILED), failed.message
+        known = failed.reason in set(Reason)
+        return Reason(failed.reason) if known else Reason.COPY_FAILED, failed.message
     return None
 
 
 def deletes(facts: Facts, memory: Memory, wanted: StoreRef) -> StoreRef | None:
-    """Return the old store, if the user told to delete it and nothing needs it any more."""
+    """Return the old store, if the user told to delete it and nothing needs it any more.
+
+    The move that left it need not be the last one: a later one may have been given up.
+    """
     migration, held = memory.migration, memory.held
-    if migration is None or held is None or migration.phase is not MigrationPhase.DONE or facts.spec.suspend:
+    if migration is None or held is None or migration.phase not in ENDED or facts.spec.suspend:
         return None
-    told = facts.spec.migration.delete_old_store == migration.id
-    over = migration.hold_until is not None and migration.hold_until <= facts.now
-    needed = {wanted.id} | ({memory.store.id} if memory.store is not None else set())
-    return held if told and over and held.id not in needed and held.id == migration.source.id else None
+    if migration.phase is MigrationPhase.FAILED and memory.store is not None and memory.store.id != wanted.id:
+        return None  # the failure is what is to be told and mended first
+    told = held.held_by != "" and facts.spec.migration.delete_old_store == held.held_by
+    over = held.held_until is not None and held.held_until <= facts.now
+    needed = [store for store in (wanted, memory.store) if store is not None]
+    return held if told and over and not any(same_bytes(held, store) for store in needed) else None
 
 
 def lost(facts: Facts, store: StoreRef) -> bool:
@@ -125,9 +131,9 @@ def _turned(migration: MigrationStatus, wanted: StoreRef) -> bool:
 
 
 def _settled(facts: Facts, memory: Memory, wanted: StoreRef) -> Memory:
-    """HOLD and DONE: the time of the old store, and its end."""
+    """HOLD, and what ended: the time of the old store, and its end."""
     migration = memory.migration
-    if migration is None or migration.phase not in {MigrationPhase.HOLD, MigrationPhase.DONE}:
+    if migration is None or migration.phase not in ENDED | {MigrationPhase.HOLD}:
         return memory
     if migration.phase is MigrationPhase.HOLD:
         if migration.hold_until is None or migration.hold_until > facts.now:
@@ -141,9 +147,14 @@ def _settled(facts: Facts, memory: Memory, wanted: StoreRef) -> Memory:
 def _delete(facts: Facts, memory: Memory, migration: MigrationStatus, old: StoreRef) -> Memory:
     if old.kind == "Filesystem":
         gone = not old.own_claim or old.claim not in facts.claims
-        text = f"{old.label} is deleted" if old.own_claim else f"{old.label} is not Pawl's own and stays"
-        return replace(say(memory, migration, text), held=None) if gone else memory
+        return _bidden(memory, migration, old) if gone else memory
     done = outcome(facts, Task.DELETE, order(migration, Task.DELETE))
     if done.state is State.DONE:
-        return replace(say(memory, migration, f"the registry in {old.label} is deleted"), held=None)
+        return _bidden(memory, migration, old)
     return at_work(facts, memory, migration, replace(done, report=None))
+
+
+def _bidden(memory: Memory, migration: MigrationStatus, old: StoreRef) -> Memory:
+    """Forget the old store. A move that was given up after it goes on saying why."""
+    own = migration.phase is MigrationPhase.DONE
+    return replace(say(memory, migration, farewell(old)) if own else memory, held=None)

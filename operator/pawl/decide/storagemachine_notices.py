@@ -13,6 +13,7 @@ from pawl.api.reasons import Reason
 from pawl.api.registrystorage_status import CollectionPhase, MigrationPhase, MigrationStatus
 from pawl.decide.storagefacts import Facts, Memory, Notice
 from pawl.decide.storagemachine_freeze import COPYING, RESTING, Why
+from pawl.decide.stores import farewell
 
 _ENTERED: Final = MappingProxyType(
     {
@@ -32,7 +33,12 @@ _BEGUN: Final = frozenset({CollectionPhase.PLAN, CollectionPhase.FREEZE, Collect
 def notices(facts: Facts, memory: Memory) -> tuple[Notice, ...]:
     """Return what is worth an event."""
     before = facts.memory
-    return (*_migration(before, memory), *_collection(before, memory), *_pressure(before, memory))
+    return (
+        *_migration(before, memory),
+        *_farewell(before, memory),
+        *_collection(before, memory),
+        *_pressure(before, memory),
+    )
 
 
 def _migration(before: Memory, after: Memory) -> Iterable[Notice]:
@@ -47,8 +53,13 @@ def _migration(before: Memory, after: Memory) -> Iterable[Notice]:
         yield Notice(_ENTERED[new.phase], _line(new), warning=new.reason == Reason.NOT_FROZEN)
     if old is not None and new.failures > old.failures:
         yield Notice(new.reason or Reason.COPY_FAILED, _line(new), warning=True)
+    if new.left and (old is None or old.left != new.left):
+        yield Notice(Reason.HOLDING, new.left, warning=True)
+
+
+def _farewell(before: Memory, after: Memory) -> Iterable[Notice]:
     if before.held is not None and after.held is None:
-        yield Notice(Reason.MIGRATED, new.message)
+        yield Notice(Reason.MIGRATED, farewell(before.held))
 
 
 def _line(migration: MigrationStatus) -> str:

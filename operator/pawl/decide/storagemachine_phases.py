@@ -115,9 +115,19 @@ def _smoke(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
 
 def _open(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
     """From here on pushes may reach the target, so this is where the old store becomes the one that is held."""
-    told = {"opened_at": second(facts.now), "message": f"{migration.target.label} takes pushes"}
-    kept = replace(memory, held=migration.source)
-    return enter(facts, kept, migration, MigrationPhase.OPEN, told)
+    now, before = second(facts.now), memory.held
+    told = {"opened_at": now, "message": f"{migration.target.label} takes pushes"}
+    if before is not None and before.id not in {migration.source.id, migration.target.id}:
+        told["left"] = left_behind(before)
+    until = now + duration(facts.spec.migration.rollback_window)
+    held = migration.source.model_copy(update={"held_by": migration.id, "held_until": until})
+    return enter(facts, replace(memory, held=held), migration, MigrationPhase.OPEN, told)
+
+
+def left_behind(store: StoreRef) -> str:
+    """Say what becomes of a store that was held when another one came to be."""
+    text = f"{store.label} of the move before stays, and nothing of Pawl deletes it any more"
+    return short(f"{text}: name it in spec.storage to go back there, or delete it yourself")
 
 
 def _opened(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:

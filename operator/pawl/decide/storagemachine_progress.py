@@ -17,7 +17,7 @@ from pawl.api.reasons import Reason
 from pawl.api.registrystorage_status import Freeze, MigrationPhase, MigrationStatus
 from pawl.api.registrywork import Report, Task
 from pawl.decide.storagefacts import Facts, Memory
-from pawl.decide.storagemachine_freeze import COPYING, Why, migration_bound
+from pawl.decide.storagemachine_freeze import COPYING, ENDED, Why, migration_bound
 from pawl.decide.storagemachine_work import Outcome, State, pause, second, short
 
 LONGEST_PAUSE: Final = timedelta(minutes=15)
@@ -83,9 +83,9 @@ def at_work(facts: Facts, memory: Memory, migration: MigrationStatus, done: Outc
         return replace(memory, migration=migration.model_copy(update=again))
     if done.state is not State.FAILED:
         return replace(memory, migration=_shown(progressed(migration, done.report), done))
-    if done.lasting and migration.phase is not MigrationPhase.DONE:
+    if done.lasting and migration.phase not in ENDED:
         return fail(facts, memory, progressed(migration, done.report), done.reason, done.message)
-    longest = LONGEST_PAUSE if migration.phase in COPYING | {MigrationPhase.DONE} else FROZEN_PAUSE
+    longest = LONGEST_PAUSE if migration.phase in COPYING | ENDED else FROZEN_PAUSE
     failures = migration.failures + 1
     told = {"failures": failures, "retry_at": second(facts.now) + pause(failures, longest)}
     told |= {"reason": done.reason or Reason.COPY_FAILED, "message": done.message}

@@ -38,6 +38,18 @@ def renewed(known: StoreRef, wanted: StoreRef) -> StoreRef:
     return wanted.model_copy(update=kept)
 
 
+def same_bytes(one: StoreRef, other: StoreRef) -> bool:
+    """Whether two stores are one: the same, or one claim by two ways of naming it."""
+    return one.id == other.id or (one.kind == other.kind == "Filesystem" and one.claim == other.claim)
+
+
+def farewell(store: StoreRef) -> str:
+    """Say what became of an old store that was told to be deleted."""
+    if store.kind == "S3":
+        return f"the registry in {store.label} is deleted"
+    return f"{store.label} is deleted" if store.own_claim else f"{store.label} is not Pawl's own and stays"
+
+
 def alone(store: StoreRef) -> bool:
     """Whether one Pod at most may mount the store, so that a Job needs the server away."""
     return store.access_mode == AccessMode.READ_WRITE_ONCE_POD

@@ -31,7 +31,7 @@ def test_the_phases_come_in_their_order() -> None:
     assert seen == ["Preflight", "Freeze", "Final", "Switch", "Smoke", "Open", "Hold"]
     memory = world.memory
     assert memory.store.id == world.wanted.id
-    assert memory.held == memory.migration.source
+    assert memory.held.id == memory.migration.source.id
     assert memory.migration.hold_until - world.now == timedelta(hours=72)
     assert world.content[memory.store.id] == world.pushed
     assert memory.freeze is None

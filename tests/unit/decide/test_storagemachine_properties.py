@@ -26,7 +26,7 @@ PHASES = {
     Task.BULK: {MigrationPhase.PREFLIGHT, MigrationPhase.BULK},
     Task.FINAL: {MigrationPhase.FINAL, MigrationPhase.VERIFY},
     Task.SMOKE: {MigrationPhase.SMOKE},
-    Task.DELETE: {MigrationPhase.DONE},
+    Task.DELETE: {MigrationPhase.DONE, MigrationPhase.CANCELLED, MigrationPhase.FAILED},
 }
 RESTING = {MigrationPhase.FREEZE, MigrationPhase.FINAL, MigrationPhase.VERIFY}
 SWITCHED = {MigrationPhase.SWITCH, MigrationPhase.SMOKE}
@@ -130,8 +130,8 @@ class Registry(RuleBasedStateMachine):
 
     @rule()
     def delete_old(self) -> None:
-        migration = self.world.memory.migration
-        self.world.change(migration={"deleteOldStore": migration.id if migration else ""})
+        held = self.world.memory.held
+        self.world.change(migration={"deleteOldStore": held.held_by if held else ""})
 
     @rule(percent=st.none() | st.sampled_from([10, 84, 90, 97]))
     def fill(self, percent: int | None) -> None:
@@ -181,10 +181,10 @@ class Registry(RuleBasedStateMachine):
         for store in want.drop:
             assert store.own_claim
             assert store.id not in {want.store.id, self.world.wanted.id}
-            assert after.migration is not None
-            assert after.migration.hold_until is not None
-            assert after.migration.hold_until <= self.world.now
-            assert self.world.spec.migration.delete_old_store == after.migration.id
+            assert store.held_until is not None
+            assert store.held_until <= self.world.now
+            assert store.claim not in {want.store.claim, self.world.wanted.claim}
+            assert self.world.spec.migration.delete_old_store == store.held_by
 
     def check_store(self, before: Memory, after: Memory) -> None:
         if before.store is not None and after.store is not None and before.store.id != after.store.id:
