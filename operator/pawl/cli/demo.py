@@ -49,7 +49,7 @@ def demo(keep: bool, name: str) -> None:  # noqa: FBT001 - an option, named by c
 def _start(teller: Teller, name: str, runtime: Runtime) -> Running:
     """Start the sandbox. Raises SandboxError, also where one of that name runs already: it is not ours to end."""
     with teller.step("start the sandbox") as said:
-        sandbox = up(SandboxOptions(name=name, nodes=NODES), runtime)
+        sandbox = up(SandboxOptions(name=name, nodes=NODES, minio=True), runtime)
         if not sandbox.started:
             way = f"run pawl sandbox down --name {name}, or use another --name"
             raise SandboxError(f"sandbox {name} is already running: {way}")
@@ -61,21 +61,19 @@ def _played(teller: Teller, sandbox: Running, *, keep: bool) -> str:
     """Play all acts and return the proxy's address. Raises CheckFailedError that names the logs."""
     crew = Crew(sandbox.name, os.environ)
     try:
-        return asyncio.run(_play(teller, sandbox, crew, keep=keep))
+        return asyncio.run(_play(teller, sandbox, crew))
     except PawlError as error:
         logs = crew.logs if keep else crew.save_logs()
         raise CheckFailedError(f"demo: {error}; read the logs in {logs}") from error
 
 
-async def _play(teller: Teller, sandbox: Running, crew: Crew, *, keep: bool) -> str:
+async def _play(teller: Teller, sandbox: Running, crew: Crew) -> str:
     async with await Cluster.connect(str(sandbox.kubeconfig)) as cluster:
         story = Story(Stage(sandbox, crew, cluster))
         await teller.play(OPENING, story)
         for act in ACTS:
             teller.begin(act)
             await teller.play(act, story)
-        if keep:
-            story.stage.start_replica("replica-3")
         return story.stage.proxy
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from pawl.cli import demo_acts as acts
+from pawl.cli import demo_registry_acts as registry
 from pawl.cli import demo_rook_acts as rook
 from pawl.cli.demo_story import Act, Step
 
@@ -117,6 +118,40 @@ ACTS: Final = (
             Step("start a Pod beside Rook", rook.still_rewritten),
             Step("start a Pod in a new namespace", rook.new_namespace),
             Step("ask why a Pod runs its image", rook.explained),
+        ),
+    ),
+    Act(
+        "A registry of one's own, its bytes on MinIO",
+        "A RegistryStorage names a bucket; Pawl makes the server, its certificate and its login.",
+        "declared, served over TLS, writable",
+        (
+            Step("start a replica and a node that runs Pods", registry.node),
+            Step("declare the registry, and wait for a leader (a Lease lasts 15 s) and the server", registry.declared),
+            Step("push images", registry.filled),
+            Step("push a large layer", registry.large_on_bucket),
+        ),
+    ),
+    Act(
+        "It shall live on a local volume, but a byte has rotted",
+        "spec.storage names a volume now: the bytes move there, each one hashed, while a client pulls.",
+        "wrong bytes never move; the old store serves on",
+        (
+            Step("start a client that pulls all the time", registry.client),
+            Step("let one byte rot in the bucket", registry.rotten),
+            Step("name a volume in spec.storage", registry.caught),
+            Step("look at the registry", registry.stayed),
+        ),
+    ),
+    Act(
+        "The true bytes are back, and it moves",
+        "The move goes on where it ended: what was proved is not copied again.",
+        "moved under pulls, every byte proved, and faster",
+        (
+            Step("put the true bytes back", registry.repaired),
+            Step("ask again, and follow the move", registry.moved),
+            Step("ask the client", registry.counted),
+            Step("verify the volume", registry.verified),
+            Step("push a large layer", registry.large_on_volume),
         ),
     ),
 )

@@ -20,6 +20,7 @@ from pawl.api.meta import REQUESTED_AT
 from pawl.cli.demo_checks import Check, CheckFailedError, expect, until
 from pawl.cli.demo_crew import Crew
 from pawl.cli.demo_manifests import NAME, NAMESPACE, REPOSITORY
+from pawl.cli.demo_registry_wish import IMAGE
 from pawl.cluster.client import Cluster
 from pawl.cluster.leaserecord import Record, decode
 from pawl.cluster.ledgers import LedgerStore
@@ -84,7 +85,7 @@ class Stage:
     def start_replica(self, role: str) -> None:
         """Start one replica of the operator, as a user would."""
         kubeconfig = str(self.sandbox.kubeconfig)
-        plain = ("--plain-http-hosts", self.sandbox.registry or "")
+        plain = ("--plain-http-hosts", self.sandbox.registry or "", "--image", IMAGE)
         place = ("--namespace", SYSTEM, "--kubeconfig", kubeconfig)
         process = self.crew.start(role, "-m", "pawl", "run", *place, *plain)
         self.replicas.append(process)

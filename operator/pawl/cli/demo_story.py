@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pawl.api.imagepolicy import Selection
 from pawl.cli.demo_board import Workload
+from pawl.cli.demo_registry_stage import House
 from pawl.cli.demo_screen import Screen
 from pawl.cli.demo_stage import Stage
 
@@ -42,6 +43,7 @@ class Story:
     killed_at: float = 0.0
     cut_before: int = 0
     before: Before = field(default_factory=Before)
+    house: House = field(default_factory=House)
     show: Callable[[Sequence[Workload]], None] = _unseen
 
 
