@@ -1,4 +1,4 @@
-"""Clients of a registry that go on whatever happens to it: they push, pull, delete, try again, and know what must be left.
+"""Clients of a registry that go on whatever happens to it: they push, pull, delete, try again, and know what is left.
 
 A `Shelf` holds what was promised: tags that the server acknowledged, with their digests. Neighbours: `registry_world`
 makes clients. Not here: what happens to the registry.
@@ -11,11 +11,12 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -23,9 +24,11 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 ACCEPT = {"Accept": f"{MANIFEST}, {INDEX}"}
 REFUSED = 405
+AWAY = (0, 502, 503)
 PATIENCE = 60.0
 """Seconds for which a client tries one thing again."""
 PAUSE = 0.1
+T = TypeVar("T")
 Name = tuple[str, str]
 Pushed = tuple[Name, str]
 
@@ -121,9 +124,9 @@ class Client:
     def repositories(self) -> set[str]:
         return set(self._ask("GET", "/v2/_catalog?n=1000", 200).json()["repositories"])
 
-    def _ask(self, method: str, path: str | httpx.URL, wanted: int, **more: object) -> httpx.Response:
+    def _ask(self, method: str, path: str | httpx.URL, wanted: int, **more: Any) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, **more)  # type: ignore[arg-type]
+            answer = self._http.request(method, path, **more)
         except httpx.TransportError as error:
             raise Away(0, f"{method} {path}") from error
         if answer.status_code != wanted:
@@ -189,7 +192,7 @@ def busy(pusher: Client, puller: Client, shelf: Shelf, repository: str, pause: f
     assert not met.errors, met.errors
 
 
-def _guarded(met: Busy, work) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _guarded(met: Busy, work: Callable[[], None]) -> None:
     try:
         work()
     except (Away, AssertionError) as error:
@@ -201,11 +204,11 @@ def _push(client: Client, shelf: Shelf, repository: str, met: Busy, over: thread
     while not over.is_set():
         number += 1
         name = (repository, f"n{number}")
-        shelf.add(persist(lambda at=name: client.push(*at), met))  # type: ignore[misc]
+        shelf.add(persist(partial(client.push, *name), met))
         met.pushes += 1
         if number % 3 == 0:
             old = (repository, f"n{number - 1}")
-            persist(lambda at=old: client.delete(*at), met)  # type: ignore[misc]
+            persist(partial(client.delete, *old), met)
             shelf.drop(old)
         over.wait(pause)
 
@@ -218,14 +221,15 @@ def _pull(client: Client, steady: dict[Name, str], met: Busy, over: threading.Ev
                 assert client.pull(repository, tag) == digest
                 met.pulls, away = met.pulls + 1, 0.0
             except Away as error:
-                assert error.status in (0, 502, 503), str(error)
+                if error.status not in AWAY:
+                    raise
                 met.failed_pulls += 1
                 away = away or time.monotonic()
                 met.longest = max(met.longest, time.monotonic() - away)
         over.wait(pause)
 
 
-def persist(act, met: Busy | None = None, patience: float = PATIENCE):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def persist(act: Callable[[], T], met: Busy | None = None, patience: float = PATIENCE) -> T:
     """Do something as a client does that tries again: 405 and no answer are met with another try."""
     end, counted = time.monotonic() + patience, False
     while True:
@@ -234,6 +238,6 @@ def persist(act, met: Busy | None = None, patience: float = PATIENCE):  # type: 
         except Away as away:
             if away.status == REFUSED and met is not None and not counted:
                 met.refused, counted = met.refused + 1, True
-            if away.status not in (0, REFUSED, 502, 503) or time.monotonic() > end:
+            if away.status not in (REFUSED, *AWAY) or time.monotonic() > end:
                 raise
         time.sleep(PAUSE)

@@ -1,4 +1,4 @@
-"""Scenarios of registries that share one world, told several at a time: each stays a test with its name and its failure.
+"""Scenarios of registries that share one world, told several at a time: each stays a test of its own.
 
     @tale
     def test_it_moves(world: World) -> None: ...

@@ -15,7 +15,7 @@ from tests.cluster.registry_world_clients import REFUSED, Away, Busy, Shelf, bus
 from tests.cluster.registry_world_tales import tale
 from tests.support.storageworld import World, is_true
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 LONGEST_BREAK = 15.0
 """Seconds for which pulls may fail while the one server is made anew, on a busy machine."""
@@ -61,7 +61,7 @@ def test_it_moves_to_a_bucket_and_on_to_another_claim_under_its_clients(world: W
 def claim_id(home: Home, other_than: str) -> str:
     """Id in the name of the claim that the spec names now, as soon as it is there."""
     labels = {"pawl.dev/registry": home.name}
-    names = []
+    names: list[str] = []
 
     def there() -> bool:
         claims = home.world.items("v1", "persistentvolumeclaims", labels)
@@ -69,7 +69,7 @@ def claim_id(home: Home, other_than: str) -> str:
         return bool(names)
 
     soon(there, "another claim")
-    return str(names[0]).rpartition("-")[2]
+    return names[0].rpartition("-")[2]
 
 
 @tale
@@ -147,8 +147,8 @@ def gone(home: Home) -> None:
     """Delete the RegistryStorage, and wait until it and its Pods are no more."""
     assert home.api.delete(home.world.path(home.name)).ok
     labels = {"pawl.dev/registry": home.name}
-    soon(lambda: home.now().get("code") == 404, "the RegistryStorage is gone", 30)
-    soon(lambda: not home.world.items("v1", "pods", labels), "its Pods are gone", 60)
+    soon(lambda: home.now().get("code") == 404, "the RegistryStorage is gone")
+    soon(lambda: not home.world.items("v1", "pods", labels), "its Pods are gone")
 
 
 @tale
@@ -168,11 +168,11 @@ def test_a_push_during_the_freeze_is_refused_and_later_taken(world: World) -> No
             return True
 
         home.change(readOnly=True)
-        soon(lambda: not tried() and REFUSED in met, "a refusal", 60)
+        soon(lambda: not tried() and REFUSED in met, "a refusal")
         assert home.until(lambda it: it["status"]["phase"] == "ReadOnly")["status"]["freeze"]["reason"] == "Spec"
         assert client.pull("freeze/web", "v1") == shelf.held["freeze/web", "v1"]
         home.change(readOnly=False)
-        soon(tried, "the push is taken", 60)
+        soon(tried, "the push is taken")
     home.settled()
     assert met <= {0, REFUSED, 502, 503}
     home.whole(shelf)
