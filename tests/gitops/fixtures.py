@@ -86,7 +86,7 @@ EXPECTED: Final[Mapping[str, Expected]] = {
     "registrystorage-collected": _GOOD,
     "registrystorage-dry-run": _GOOD,
     "registrystorage-cap-exceeded": _GOOD,
-    "registrystorage-full": _GOOD,
+    "registrystorage-full": _FAILED,
     "registrystorage-cannot-expand": _GOOD,
     "registrystorage-claim-missing": _FAILED,
     "registrystorage-suspended": Expected("Suspended", "Current"),

@@ -102,8 +102,6 @@ def test_good_news_of_a_registry_is_not_told() -> None:
     ("stem", "told"),
     [
         ("registrystorage-not-proved", "PullProved"),
-        ("registrystorage-full", "Writable"),
-        ("registrystorage-full", "Pressure"),
         ("registrystorage-cannot-expand", "Pressure"),
         ("registrystorage-cap-exceeded", "Collected"),
         ("registrystorage-dry-run", "Collected"),

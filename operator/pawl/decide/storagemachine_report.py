@@ -14,10 +14,11 @@ from typing import Final
 from pawl.api.meta import Condition
 from pawl.api.reasons import ConditionType, Reason
 from pawl.api.registrystorage_status import StoreRef
+from pawl.decide.expansion import hindrance
 from pawl.decide.schedule import fault, upcoming
 from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_conditions import Said, collected, corrupt, migrated, pressure, serving, writable
-from pawl.decide.storagemachine_freeze import BUSY_MIGRATION, collecting, forgotten, migrating
+from pawl.decide.storagemachine_freeze import BUSY_MIGRATION, at_work, collecting, forgotten, migrating
 from pawl.decide.storagemachine_migration import lost, why_not
 from pawl.decide.storagemachine_work import LASTING, second
 
@@ -39,9 +40,11 @@ def conditions(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[Conditio
 
 def phase(memory: Memory, said: Iterable[Condition]) -> str:
     """Return one word."""
-    held = {one.type: one.status for one in said}
+    conditions = {one.type: one for one in said}
+    held = {kind: one.status for kind, one in conditions.items()}
+    stalled = held.get(ConditionType.STALLED) == "True"
     words = (
-        ("Stalled", held.get(ConditionType.STALLED) == "True"),
+        ("Stalled", stalled and conditions[ConditionType.STALLED].reason != Reason.STORE_FULL),
         ("Migrating", migrating(memory)),
         ("Collecting", collecting(memory)),
         ("Starting", held.get(ConditionType.SERVING) != "True"),
@@ -124,7 +127,20 @@ def _stalled(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[str, str] 
     if why is not None and (why[0] in LASTING or why[0] is Reason.COPY_FAILED):
         return why
     wrong = fault(facts.spec.collection.schedule)
-    return (Reason.INVALID_SPEC, wrong) if wrong else None
+    return (Reason.INVALID_SPEC, wrong) if wrong else _overfull(facts, memory)
+
+
+def _overfull(facts: Facts, memory: Memory) -> tuple[str, str] | None:
+    """Say that pushes are refused for want of room, and nothing of Pawl makes any."""
+    store = memory.store
+    if store is None or not _full(memory) or at_work(memory):
+        return None
+    way_out = hindrance(facts, store)
+    return (Reason.STORE_FULL, f"{store.label} is too full for pushes: {way_out}") if way_out else None
+
+
+def _full(memory: Memory) -> bool:
+    return memory.freeze is not None and memory.freeze.full
 
 
 def _working(facts: Facts, memory: Memory, serves: Said) -> tuple[str, str] | None:
@@ -146,7 +162,17 @@ def _doubt(facts: Facts, memory: Memory, wanted: StoreRef, serves: Said) -> tupl
     if serves.status != "True":
         return serves.reason, serves.message
     why = why_not(facts, memory, wanted)
-    return None if why is None else (why[0], why[1])
+    if why is not None:
+        return why[0], why[1]
+    return _refuses(facts, memory)
+
+
+def _refuses(facts: Facts, memory: Memory) -> tuple[str, str] | None:
+    """Say that pushes are refused although the spec does not ask for it, and for longer than was said."""
+    rest = writable(facts, memory)
+    held = memory.freeze
+    late = held is not None and held.thaw_by is not None and held.thaw_by <= facts.now
+    return (rest.reason, rest.message) if _full(memory) or late else None
 
 
 def _write(facts: Facts, said: Said) -> Condition:

@@ -8,7 +8,7 @@ import pytest
 from registryworld import BUCKET, World, spec
 
 from pawl.api.registrystorage_spec import Pressure
-from pawl.api.registrywork import Meter, RepositorySize, Task
+from pawl.api.registrywork import Meter, Plan, RepositorySize, Task
 from pawl.decide.pressure import percent, too_full, usage
 
 QUOTA = {"s3": BUCKET["s3"] | {"quota": "1Ki"}}
@@ -126,3 +126,60 @@ def test_a_bucket_without_a_quota_has_no_pressure() -> None:
     found = world.look()
     said = next(one for one in found.conditions if one.type == "Pressure")
     assert (said.status, said.reason, "quota" in said.message) == ("False", "Roomy", True)
+
+
+def ready(found: object) -> tuple[str, str]:
+    said = next(one for one in found.conditions if one.type == "Ready")  # type: ignore[attr-defined]
+    return said.status, said.reason
+
+
+def kinds(found: object) -> set[str]:
+    return {one.type for one in found.conditions if one.status == "True"}  # type: ignore[attr-defined]
+
+
+def test_a_store_that_refuses_pushes_for_want_of_room_is_not_ready() -> None:
+    """The spec asks for a registry that takes pushes: tools that wait for it must not call it well."""
+    world = World(spec(expansion={"maxSize": "900Gi"})).serving()
+    world.fill(96)
+    found = world.look()
+    assert ready(found) == ("False", "StoreFull")
+    assert "Stalled" not in kinds(found), "it grows by itself"
+    world.fill(10)
+    world.look()
+    world.roll()
+    assert ready(world.look())[0] == "True"
+
+
+def test_a_full_store_that_cannot_grow_asks_for_a_person_once_it_was_collected() -> None:
+    world = World(grows=False).serving()
+    world.fill(96)
+    found = world.look()
+    assert "Stalled" not in kinds(found), "it is collected first"
+    world.roll()
+    world.plan = Plan(refused="too much")
+    for _ in range(3):
+        found = world.look()
+    stalled = next(one for one in found.conditions if one.type == "Stalled")
+    assert (stalled.reason, found.phase) == ("StoreFull", "ReadOnly")
+    assert "raise storage.filesystem.series" in stalled.message
+
+
+def test_a_registry_that_is_read_only_because_the_spec_says_so_is_ready() -> None:
+    world = World(spec(readOnly=True)).serving()
+    assert ready(world.look()) == ("True", "Serving")
+
+
+def test_a_freeze_that_outlives_its_time_is_not_ready() -> None:
+    """The Pod of a collector on a lost node: nothing may be pushed beside it, and somebody must see that."""
+    world = World().serving()
+    world.look(collect_requested=True)
+    world.plan = Plan(tags=9, delete_tags=3)
+    for _ in range(4):
+        world.look()
+        world.roll()
+    assert Task.PREPARE in world.works
+    world.later(hours=2)
+    world.look()
+    found = world.look()
+    assert world.stray
+    assert ready(found) == ("False", "ReadOnly")
