@@ -25,10 +25,11 @@ from pawl.controllers.registryworkers import Asked, WorkerClient
 from pawl.controllers.store import collection_requested_at, requested_at
 from pawl.decide.access import AccessFacts
 from pawl.decide.registrynames import METER, PORT, SERVER, WORK, Names
-from pawl.decide.registryview import address, askable, ending, finished, ready, server_of
+from pawl.decide.registryview import address, askable, ending, finished, ready, server_of, store_of
 from pawl.decide.registryworkview import claim_of, order_of, stray, works_of
 from pawl.decide.storagefacts import Claim, Facts, Identity, Memory, Server
 from pawl.decide.stores import wanted_store
+from pawl.decide.wishes import Wish, dropped
 from pawl.registry.credentials import ANONYMOUS, Credentials
 from pawl.registry.servercheck import takes_pushes
 from pawl.registry.servers import Target
@@ -113,7 +114,7 @@ class FactsGatherer:
         self._certified[key] = bool(live.of(CERTIFICATE))
         answers, meter, progress, claims = await asyncio.gather(
             self._pushes(live, access),
-            self._usage(live, access),
+            self._usage(live, access, memory),
             self._progress(live, access),
             self._claims(storage, live, memory),
         )
@@ -129,7 +130,7 @@ class FactsGatherer:
             conditions=(*access.conditions, *extra.conditions),
             blocked=access.blocked,
         )
-        return Gathered(storage, facts, live, access, _meter(live, access))
+        return Gathered(storage, facts, live, access, _meter(live, access, memory))
 
     def _kinds(self, key: Key, storage: RegistryStorage) -> tuple[str, ...]:
         """Certificates are looked for where one is wanted, was seen, or may be from before this term."""
@@ -142,8 +143,8 @@ class FactsGatherer:
         found = await asyncio.gather(*(self._sources.pushes(_target(pod, access)) for pod in pods))
         return {pod["metadata"]["name"]: answer for pod, answer in zip(pods, found, strict=True)}
 
-    async def _usage(self, live: Live, access: AccessFacts) -> Meter | None:
-        asked = _meter(live, access)
+    async def _usage(self, live: Live, access: AccessFacts, memory: Memory) -> Meter | None:
+        asked = _meter(live, access, memory)
         return await self._sources.workers.usage(asked) if asked is not None else None
 
     async def _progress(self, live: Live, access: AccessFacts) -> dict[str, Report]:
@@ -178,16 +179,21 @@ def identity_of(storage: RegistryStorage) -> Identity:
 
 
 def _facts(storage: RegistryStorage, memory: Memory, now: datetime) -> Facts:
-    asked, garbage = requested_at(storage), collection_requested_at(storage)
+    asked, wish = requested_at(storage), wish_of(storage)
     return Facts(
         now=now,
         identity=identity_of(storage),
         spec=storage.spec,
         status=storage.status,
         memory=memory,
-        collect_requested=garbage is not None and garbage != storage.status.last_handled_collect_at,
+        collect_requested=wish.open and dropped(wish, now, suspended=storage.spec.suspend) is None,
         retry_requested=asked is not None and asked != storage.status.last_handled_reconcile_at,
     )
+
+
+def wish_of(storage: RegistryStorage) -> Wish:
+    """Return who asks for a collection, and what was answered last."""
+    return Wish(collection_requested_at(storage), storage.status.last_handled_collect_at)
 
 
 def _server(storage: RegistryStorage, live: Live, answers: Mapping[str, bool | None]) -> Server:
@@ -204,8 +210,11 @@ def _work_pods(live: Live) -> list[Json]:
     return [pod for pod in live.of("Pod", WORK) if not is_proof(pod)]
 
 
-def _meter(live: Live, access: AccessFacts) -> Asked | None:
-    pod = next((pod for pod in live.of("Pod", METER) if ready(pod) and address(pod)), None)
+def _meter(live: Live, access: AccessFacts, memory: Memory) -> Asked | None:
+    """Return the meter of the store that is served: what one of another store says would fill, grow or empty it."""
+    store = memory.store.id if memory.store is not None else ""
+    able = (pod for pod in live.of("Pod", METER) if ready(pod) and address(pod))
+    pod = next((pod for pod in able if store_of(pod) == store), None)
     return Asked(address(pod), access.token) if pod is not None else None
 
 

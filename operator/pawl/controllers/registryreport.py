@@ -21,7 +21,7 @@ from pawl.cluster.client import Cluster
 from pawl.cluster.events import ObjectRef, Recorder
 from pawl.cluster.resources import REGISTRY_STORAGES
 from pawl.controllers.registryapply import Guard, Refusal
-from pawl.controllers.registryfacts import Gathered
+from pawl.controllers.registryfacts import Gathered, wish_of
 from pawl.controllers.registrymemory import onto
 from pawl.controllers.registrystore import KIND, RegistryStore
 from pawl.controllers.store import collection_requested_at, requested_at
@@ -29,6 +29,7 @@ from pawl.decide.pressure import usage
 from pawl.decide.storagefacts import Notice, Step
 from pawl.decide.storagemachine_collection import REQUESTED
 from pawl.decide.storagemachine_freeze import collecting
+from pawl.decide.wishes import dropped
 
 MOVED: Final = 0.01
 """Share by which figures that tick must have moved to be written."""
@@ -81,7 +82,7 @@ class RegistryReporter:
         """Write the status if it says anything new, and return whether it did. Raises ClusterError, LeaseLost."""
         storage = look.gathered.storage
         written = await self._write(storage, status_of(look))
-        self._tell(storage, (*look.step.notices, *self._news(look)))
+        self._tell(storage, (*look.step.notices, *_dropped(look), *self._news(look)))
         return written
 
     def _news(self, look: Look) -> Sequence[Notice]:
@@ -185,10 +186,22 @@ def _handled(gathered: Gathered) -> str | None:
 
 
 def _begun(look: Look) -> str | None:
-    """A wish for a collection counts as handled once one began because of it: until then it waits."""
-    storage, memory = look.gathered.storage, look.step.memory
-    runs = collecting(memory) and memory.collection is not None and memory.collection.cause == REQUESTED
-    return (collection_requested_at(storage) if runs else None) or storage.status.last_handled_collect_at
+    """A wish for a collection counts as handled once one began because of it, or it is dropped: until then it waits."""
+    storage = look.gathered.storage
+    over = _meets(look) or _dropped(look)
+    return (collection_requested_at(storage) if over else None) or storage.status.last_handled_collect_at
+
+
+def _meets(look: Look) -> bool:
+    memory = look.step.memory
+    return collecting(memory) and memory.collection is not None and memory.collection.cause == REQUESTED
+
+
+def _dropped(look: Look) -> tuple[Notice, ...]:
+    """Say that a wish for a collection is not met any more."""
+    facts = look.gathered.facts
+    why = None if _meets(look) else dropped(wish_of(look.gathered.storage), facts.now, suspended=facts.spec.suspend)
+    return (Notice(*why, warning=True),) if why is not None else ()
 
 
 def _explained(one: Condition, no_image: str) -> Condition:

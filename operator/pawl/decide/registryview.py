@@ -50,6 +50,11 @@ def node(pod: Json) -> str:
     return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
+def store_of(pod: Json) -> str:
+    """Return the id of the store that a Pod was started with."""
+    return str(_notes(pod).get(STORE, ""))
+
+
 def ready(pod: Json) -> bool:
     """Whether a Pod is ready and stays."""
     return _condition(pod, "Ready").get("status") == "True" and not ending(pod)
@@ -101,7 +106,7 @@ def _pod(pod: Json, answers: Mapping[str, bool | None]) -> ServerPod:
         node=node(pod),
         ready=ready(pod),
         ending=ending(pod),
-        store=str(notes.get(STORE, "")),
+        store=store_of(pod),
         read_only=notes.get(READ_ONLY) == "true",
         config=str(notes.get(CONFIG, "")),
         takes_pushes=answers.get(_name(pod)),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from pawl.api.meta import COLLECT_AT, REQUESTED_AT
-from pawl.api.registrystorage import RegistryStorage
+from pawl.api.registrystorage import RegistryStorage, RegistryStorageSpec
 from pawl.api.registrystorage_status import CollectionPhase, CollectionStatus
 from pawl.cluster.registryobjects import Live
 from pawl.controllers.queue import Key
 from pawl.controllers.registryfacts import Gathered, _facts
-from pawl.controllers.registryreport import Look, status_of
+from pawl.controllers.registryreport import Look, _dropped, status_of
 from pawl.controllers.registrystore import RegistryStore
 from pawl.decide.access import AccessFacts
 from pawl.decide.storagefacts import Memory, Step
@@ -87,3 +87,32 @@ def test_it_is_handled_once_a_collection_runs_because_of_it(phase: CollectionPha
 def test_until_then_it_waits(after: CollectionStatus | None) -> None:
     assert handled(wished(), after) is None
     assert handled(wished(handled="t0"), after) == "t0"
+
+
+def paused(at: str, **spec: Any) -> RegistryStorage:
+    return wished(at=at).model_copy(update={"spec": RegistryStorageSpec(**spec)})
+
+
+def test_a_wish_on_a_registry_that_is_suspended_is_dropped_and_does_not_fire_weeks_later() -> None:
+    storage = paused("t1", suspend=True)
+    assert not _facts(storage, Memory(), NOW).collect_requested
+    assert handled(storage, None) == "t1"
+
+
+@pytest.mark.parametrize(("minutes", "stands"), [(59, True), (61, False)])
+def test_a_wish_waits_an_hour_for_what_keeps_it(minutes: int, *, stands: bool) -> None:
+    storage = wished(at=(NOW - timedelta(minutes=minutes)).isoformat())
+    assert _facts(storage, Memory(), NOW).collect_requested is stands
+    assert (handled(storage, None) is None) is stands
+
+
+def test_what_is_dropped_is_said_once_and_what_began_in_time_is_not() -> None:
+    old = wished(at="2026-01-01T00:00:00")
+    facts = _facts(old, Memory(), NOW)
+    for after, said in ((None, 1), (collection(REQUESTED, CollectionPhase.COLLECT), 0)):
+        step = Step(memory=replace(Memory(), collection=after), want=None, conditions=(), phase="Serving")
+        look = Look(Gathered(old, facts, Live({}), AccessFacts()), step)
+        assert len(_dropped(look)) == said
+        assert status_of(look).last_handled_collect_at == "2026-01-01T00:00:00"
+    met = old.model_copy(update={"status": status_of(look)})
+    assert _dropped(Look(Gathered(met, _facts(met, Memory(), NOW), Live({}), AccessFacts()), step)) == ()
