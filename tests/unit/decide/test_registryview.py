@@ -50,9 +50,10 @@ def test_a_server_is_rolled_when_every_pod_is_of_the_newest_template() -> None:
         (deployment(availableReplicas=None), [pod()]),
         (deployment(replicas=2), [pod()]),
         (deployment(), [pod(), pod("q", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})]),
+        (deployment(), [pod(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})]),
         (deployment(), []),
     ],
-    ids=["template is newer", "old Pod", "not available", "too few", "one ends", "no Pod"],
+    ids=["template is newer", "old Pod", "not available", "too few", "one ends", "the only one ends", "no Pod"],
 )
 def test_a_server_is_not_rolled(found: Json, pods: list[Json]) -> None:
     assert not server_of(found, pods, {}).rolled
