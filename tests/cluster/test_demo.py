@@ -98,7 +98,7 @@ def test_it_ends_well_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> N
     assert demo.left() == []
     assert status(runtime=demo.runtime) == []
     acts = re.findall(r"^(\d+) +(\S.+)$", demo.text, re.MULTILINE)
-    numbers = [str(number) for number in range(1, 12)]
+    numbers = [str(number) for number in range(1, 15)]
     assert [number for number, _ in acts] == numbers * 2, "each act, and each once more in the table"
     assert "✗" not in demo.text
     took = re.search(r"leads ([\d.]+) s after the kill", demo.text)

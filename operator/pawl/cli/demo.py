@@ -1,4 +1,4 @@
-"""`pawl demo`: the main job on a sandbox of its own, in under a minute once the binaries are built.
+"""`pawl demo`: the main jobs on a sandbox of its own, in under two minutes once the binaries are built.
 
 Every line that it shows is the result of a check against the real API server or registry; one that fails ends the demo
 with exit code 1 and says which logs to read. Neighbours: `demo_program` lists the acts, `demo_screen` shows them.
@@ -17,6 +17,8 @@ from pawl.cli.demo_checks import CheckFailedError
 from pawl.cli.demo_crew import Crew
 from pawl.cli.demo_manifests import NAME, NAMESPACE
 from pawl.cli.demo_program import ACTS, OPENING
+from pawl.cli.demo_registry_wish import NAME as REGISTRY
+from pawl.cli.demo_registry_wish import NAMESPACE as REGISTRIES
 from pawl.cli.demo_rook_stage import NODES
 from pawl.cli.demo_rook_wish import NAMESPACE as ROOK
 from pawl.cli.demo_screen import Screen
@@ -30,7 +32,7 @@ from pawl.sandbox import Running, Runtime, SandboxOptions, down, terminating_cle
 @click.option("--keep", is_flag=True, help="Leave sandbox and replicas running at the end.")
 @click.option("--name", default="demo", show_default=True, help="Name of the sandbox that is made for it.")
 def demo(keep: bool, name: str) -> None:  # noqa: FBT001 - an option, named by click
-    """See the main job on the sandbox: select, advance, hold, refuse, roll back; override, roll, prove."""
+    """See the main jobs on the sandbox: select, hold, roll back; override, roll, prove; move a registry."""
     screen = Screen.on(sys.stdout)
     teller, runtime = Teller(screen), Runtime(progress=screen)
     screen.title("Pawl: an image moves forward, or it stays; it never slips back.")
@@ -80,11 +82,12 @@ async def _play(teller: Teller, sandbox: Running, crew: Crew) -> str:
 def _ways_on(name: str, proxy: str) -> list[str]:
     """What can be done with a sandbox that was kept."""
     return [
-        f"Sandbox {name} goes on, with Rook and a new replica of Pawl. Look around:",
+        f"Sandbox {name} goes on, with Rook, a registry and a replica of Pawl. Look around:",
         f'  eval "$(pawl sandbox env --name {name})"',
         f"  pawl status {NAME} -n {NAMESPACE}",
         f"  kubectl get imagepolicies,configmaps -n {NAMESPACE}",
         f"  kubectl get clusterimageoverrides,clusterimagerules; kubectl get daemonsets,jobs,pods -n {ROOK}",
+        f"  pawl status -n {REGISTRIES}; pawl registry usage {REGISTRY} -n {REGISTRIES}",
         f"  curl -X PUT http://{proxy}/demo/half    # the registry answers half its tags; /demo/whole ends that",
         f"Take it down: pawl sandbox down --name {name}",
     ]

@@ -49,7 +49,7 @@ async def node(story: Story) -> str:
 async def declared(story: Story) -> str:
     """Declare the registry on a bucket of MinIO, and see it serve."""
     stage, minio = story.stage, house.minio_of(story.stage)
-    story.house.port = house.node_port()
+    story.house.port = house.node_port(stage.sandbox.name)
     await house.make_bucket(stage)
     await stage.apply(wish.home(minio))
     await house.declare(stage, story.house, wish.on_bucket(minio))
@@ -111,15 +111,18 @@ async def rotten(story: Story) -> str:
 
 async def caught(story: Story) -> str:
     """Name a volume in spec.storage, and see the move end at the rotten blob."""
-    stage, digest = story.stage, story.house.rotten
+    stage, digest, begun = story.stage, story.house.rotten, asyncio.get_running_loop().time()
     await house.declare(stage, story.house, wish.on_volume())
     found = await house.watched(stage, story.house, "the move to find the blob", MOVING, _ended)
-    moving = _migration(found)
+    moving, seconds = _migration(found), asyncio.get_running_loop().time() - begun
     named = any(digest in each for each in moving.quarantine) and digest in moving.message
     good = moving.phase is MigrationPhase.FAILED and moving.reason == Reason.SOURCE_CORRUPT
     expect(good and named, f"{Reason.SOURCE_CORRUPT.value} that names {digest}", house.seen(found))
-    told = f"copied at {rate(story.house.rate)}, {moving.objects_done:,} of {moving.objects:,} objects are there"
-    return f"{Reason.SOURCE_CORRUPT.value}: {moving.message}\n{size(moving.bytes)} {told}"
+    fast = (
+        f"at {rate(story.house.rate)}" if story.house.rate else f"within {seconds:.1f} s, the start of its Job included"
+    )
+    told = f"{size(moving.bytes_done)} copied {fast}: {moving.objects_done:,} of {moving.objects:,} objects are there"
+    return f"{Reason.SOURCE_CORRUPT.value}: {moving.message}\n{told}"
 
 
 def _ended(found: RegistryStorage) -> bool:
@@ -140,7 +143,6 @@ async def stayed(story: Story) -> str:
     store = found.status.store
     expect(store is not None and store.kind == "S3", "the registry on MinIO", house.seen(found))
     async with Caller(await house.door(story.stage, story.house)) as caller:
-        await caller.push(wish.PULLED[0])
         await caller.push_layer("shop/note", "v1", Layer(3, pieces=1))
     assert story.house.puller is not None  # noqa: S101 - it was started before
     await _pulled_more(story.house.puller, len(wish.PULLED))
@@ -201,7 +203,10 @@ async def verified(story: Story) -> str:
     command = ("registry", "verify", "--deep", "--path", str(volumes[0]), "-o", "json")
     answer = await answer_of(sys.executable, "-m", "pawl", *command)
     expect(answer.code == 0, "pawl registry verify to find nothing", answer.err or answer.out)
-    return f"pawl registry verify --deep: {json.loads(answer.out)}"
+    found = json.loads(answer.out)
+    told = f"{found['blobs']} blobs, {size(found['bytes'])}, {found['manifests']} manifests and {found['tags']} tags"
+    expect(found["ok"] and found["deep"], "all of the volume to be well", answer.out)
+    return f"pawl registry verify --deep: {told} read, nothing wrong"
 
 
 async def large_on_volume(story: Story) -> str:

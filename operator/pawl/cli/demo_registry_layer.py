@@ -22,7 +22,7 @@ class Layer:
     """`pieces` MiB that do not compress: a counter and the same noise in each."""
 
     seed: int
-    pieces: int = 256
+    pieces: int = 128
 
     @property
     def size(self) -> int:

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import json
 import ssl
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,9 +73,12 @@ async def node_is_ready(stage: Stage) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def node_port() -> int:
-    """A NodePort that nobody listens on."""
-    return next(port for port in range(LOWEST, HIGHEST) if is_free(port))
+def node_port(name: str) -> int:
+    """A NodePort that nobody listens on; sandboxes of other names look elsewhere first."""
+    count = HIGHEST - LOWEST
+    first = zlib.crc32(name.encode()) % count
+    ports = (LOWEST + (first + step) % count for step in range(count))
+    return next(port for port in ports if is_free(port))
 
 
 async def declare(stage: Stage, house: House, storage: wish.Json) -> str:
