@@ -225,6 +225,19 @@ def test_what_somebody_else_made_under_a_needed_name_is_left_alone_and_named(reg
     assert registry.world.api.delete(registry.world.path("other")).ok
 
 
+def test_a_port_that_somebody_else_has_is_named(registry: Registry) -> None:
+    world = registry.world
+    spec = world.spec(storage={"filesystem": {"size": "1Gi"}})
+    taken = registry.now()["spec"]["access"]["service"]["nodePort"]
+    spec["access"]["service"]["nodePort"] = taken
+    world.declare("second", spec)
+    found = world.until("second", lambda it: is_true(it, "Stalled"))
+    stalled = next(each for each in found["status"]["conditions"] if each["type"] == "Stalled")
+    assert stalled["reason"] == "Refused"
+    assert "provided port is already allocated; change spec.access.service" in stalled["message"]
+    assert world.api.delete(world.path("second")).ok
+
+
 def test_another_operator_goes_on_where_one_was_killed(registry: Registry) -> None:
     world = registry.world
     revision = registry.now()["status"]["revision"]

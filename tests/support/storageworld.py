@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -63,6 +64,7 @@ class World:
     minio: Minio | None = None
     arguments: Sequence[str] = ()
     _ports: list[int] = field(default_factory=list)
+    _choice: Lock = field(default_factory=Lock)
 
     @property
     def node(self) -> HostNode:
@@ -148,11 +150,12 @@ class World:
     def port(self) -> int:
         """A NodePort that nobody listens on."""
         first = LOWEST + os.getpid() * 7 % (HIGHEST - LOWEST)
-        for step in range(HIGHEST - LOWEST):
-            port = LOWEST + (first + step - LOWEST) % (HIGHEST - LOWEST)
-            if port not in self._ports and _is_free(port):
-                self._ports.append(port)
-                return port
+        with self._choice:  # several threads may share a world
+            for step in range(HIGHEST - LOWEST):
+                port = LOWEST + (first + step - LOWEST) % (HIGHEST - LOWEST)
+                if port not in self._ports and _is_free(port):
+                    self._ports.append(port)
+                    return port
         raise AssertionError("no free NodePort")
 
 

@@ -17,13 +17,13 @@ from typing import Final
 
 import msgspec
 
-from pawl.api.errors import Forbidden, NotFound, Stalled
+from pawl.api.errors import Forbidden, Invalid, NotFound, Stalled
 from pawl.api.meta import Condition
 from pawl.api.reasons import ConditionType, Reason
 from pawl.api.registrystorage import RegistryStorage
 from pawl.api.registrystorage_status import StoreRef
 from pawl.cluster.client import Cluster
-from pawl.cluster.resources import SECRETS, SERVICES
+from pawl.cluster.resources import SECRETS, SERVICES, Resource
 from pawl.controllers.registryaccess_secrets import Draft, OwnSecrets
 from pawl.controllers.registryaccess_spread import Believed, Offer, Spread, Spreading
 from pawl.controllers.registryaccess_tls import Certifying, Served
@@ -172,11 +172,18 @@ class _Keeping:
         try:
             raw = await self._cluster.get(*place)
         except NotFound:
-            raw = await self._cluster.apply(*place, service(self._spec, self._identity))
+            raw = await self._serve(place)
         found = msgspec.json.decode(raw, type=_Service)
         ip = found.spec.cluster_ip
         shown = [each.ip or each.hostname for each in found.status.balancer.ingress or ()]
         return ServiceSeen("" if ip == "None" else ip, tuple(each for each in shown if each))
+
+    async def _serve(self, place: tuple[Resource, str, str]) -> bytes:
+        """Make the Service. Raises Stalled where the API server does not take it: its port may be somebody else's."""
+        try:
+            return await self._cluster.apply(*place, service(self._spec, self._identity))
+        except Invalid as error:
+            raise Stalled(Reason.REFUSED, f"{error}; change spec.access.service") from None
 
     async def _internal(self) -> _Internal:
         """Return what the Pods share; it is made once, and again only if somebody emptied it."""
