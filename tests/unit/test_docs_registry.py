@@ -1,6 +1,6 @@
-"""The page of RegistryStorage holds what the code has: manifests, conditions, reasons of tags, commands' exit codes.
+"""The page of RegistryStorage holds what the code has: manifests, conditions, phases, reasons, commands, defaults.
 
-Neighbours: `test_docs` for what all pages share. Not here: whether a sentence is true; the tests that it names say that.
+Neighbours: `test_docs` for what all pages share. Not here: whether a sentence is true.
 """
 
 from __future__ import annotations
