@@ -26,6 +26,9 @@ from pawl.controllers.term import Term
 
 PATIENCE: Final = 10.0
 """Seconds between two looks whether the CRD is there."""
+AGAIN: Final = 2.0
+"""Seconds until an API server that was away is asked again: a new CRD is refused for a moment (429), and a replica that
+stands by must not miss ten seconds for it."""
 
 log = structlog.get_logger(__name__)
 
@@ -115,7 +118,7 @@ class Operator:
         """Leave a kind out that is not served or may not be read; an API server that is away says nothing of it."""
         while (missing := await _missing(resync)) is not None and missing.transient:
             log.warning(missing.what, error=missing.error)
-            await asyncio.sleep(PATIENCE)
+            await asyncio.sleep(AGAIN)
         if missing is not None:
             store = self._replica.registries if resync.kind == REGISTRY else self._replica.overrides
             what = "RegistryStorage" if resync.kind == REGISTRY else "override"
