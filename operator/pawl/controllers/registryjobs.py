@@ -16,12 +16,14 @@ from pawl.api.errors import ClusterError, Conflict, Invalid
 from pawl.api.reasons import Reason
 from pawl.api.registrywork import Order, Task, Use
 from pawl.cluster.client import Cluster
+from pawl.cluster.registryobjects import Live
 from pawl.cluster.resources import CONFIG_MAPS, JOBS
 from pawl.controllers.registryapply import APPLIED, Applier, Done, Guard, Refusal, controller, marked, notes
 from pawl.controllers.registryfacts import Gathered, is_proof
 from pawl.decide.registrynames import PORT, SERVER, WORK
-from pawl.decide.registryview import address, ending, node, ready
+from pawl.decide.registryview import address, ending, node, ready, store_of
 from pawl.decide.registryworkview import order_of
+from pawl.decide.serverobjects_server import shared
 from pawl.decide.storagefacts import WorkWant
 from pawl.decide.workobjects import WorkAbout, work_objects
 from pawl.decide.workplaces import endpoint_of, place_of
@@ -90,8 +92,7 @@ class Jobs:
     async def _make(self, gathered: Gathered, work: WorkWant, uses: ReadUses, done: Done) -> None:
         facts, live = gathered.facts, gathered.live
         order = order_for(gathered, work, await uses() if work.task is Task.PREPARE else ())
-        at = next((pod for pod in live.of("Pod", SERVER) if node(pod) and not ending(pod)), None)
-        about = WorkAbout(self._image, order, gathered.access, self._pull_secrets, node(at) if at else "")
+        about = WorkAbout(self._image, order, gathered.access, self._pull_secrets, _server_node(live, work))
         config, job = work_objects(facts.spec, facts.identity, work, about)
         try:
             await self._create(facts.identity.namespace, config, job)
@@ -138,6 +139,13 @@ def order_for(gathered: Gathered, work: WorkWant, uses: tuple[Use, ...] = ()) ->
         now=facts.now,
         endpoint=endpoint_of(gathered.access, _server_address(gathered)) if asks else None,
     )
+
+
+def _server_node(live: Live, work: WorkWant) -> str:
+    """Return the node where the server has a volume that the Job needs too; empty where it has none of them."""
+    needed = {store.id for store in (work.source, work.target) if store is not None and not shared(store)}
+    there = (pod for pod in live.of("Pod", SERVER) if node(pod) and not ending(pod))
+    return next((node(pod) for pod in there if store_of(pod) in needed), "")
 
 
 def _server_address(gathered: Gathered) -> str:

@@ -128,3 +128,15 @@ async def test_an_order_that_no_configmap_holds_is_refused_not_cut() -> None:
     await keep(hands, WorkWant(Task.PREPARE, "c1/collect/1", STORE), uses=uses)
     assert names(hands) == []
     assert "bytes and may have" in hands.done.refused[0].message
+
+
+@pytest.mark.parametrize(("served", "beside"), [(STORE.id, True), (OTHER.id, False)])
+async def test_a_job_is_bound_to_the_servers_node_only_by_a_volume_of_the_servers(served: str, *, beside: bool) -> None:
+    """A server over a bucket may be on a node from which the Job's volume cannot be reached."""
+    hands = Hands()
+    pod = owned("Pod", "main-registry-0", spec={"nodeName": "n1"}, status={"phase": "Running"})
+    pod["metadata"]["annotations"] = {"pawl.dev/store": served}
+    hands.api.put("/api/v1/namespaces/shop/pods/main-registry-0", pod)
+    await keep(hands, BULK)
+    (name,) = names(hands)
+    assert ("affinity" in hands.api.objects[f"{JOBS}/{name}"]["spec"]["template"]["spec"]) is beside
