@@ -26,7 +26,7 @@ from tests.node.node_images import Place, Placed, Program, put
 from tests.support.registries import binary
 
 from pawl.sandbox import Cluster, Running
-from pawl.sandbox.images import CONFIG, LAYER, Blob, Pusher, assembled, encoded, platform_fields
+from pawl.sandbox.images import CONFIG, LAYER, MANIFESTS, Blob, Pusher, assembled, encoded, platform_fields
 from pawl.sandbox.minio import Minio
 
 NAME = "main"
@@ -147,7 +147,7 @@ class Site:
         """Whether the registry serves an image by its digest."""
         with self.place.client() as client:
             path = f"/v2/{placed.program.repository}/manifests/{placed.digest}"
-            return client.get(path, headers={"Accept": "*/*"}).status_code == 200
+            return client.get(path, headers={"Accept": MANIFESTS}).status_code == 200
 
 
 def condition(kind: str, status: str = "True") -> Callable[[Json], bool]:
