@@ -108,6 +108,7 @@ _COLLECTION: Final = {
     Reason.PARTIAL_VIEW: "Pawl sees some namespaces only, and images in use elsewhere might go; nothing was deleted.",
     Reason.NOTHING_TO_COLLECT: "Every tag is kept, and every blob is needed.",
     Reason.COLLECTION_FAILED: "The Job failed; the server takes pushes again, and what is kept is whole or named.",
+    Reason.INTERRUPTED: "A worker was told to end before it was done, as where its node goes; it is begun again.",
 }
 
 REGISTRY_REASONS: Final[Mapping[str, Mapping[Reason, str]]] = MappingProxyType(

@@ -213,4 +213,5 @@ class Reason(StrEnum):
     PARTIAL_VIEW = "PartialView"
     NOTHING_TO_COLLECT = "NothingToCollect"
     COLLECTION_FAILED = "CollectionFailed"
+    INTERRUPTED = "Interrupted"
     THAWED = "Thawed"

@@ -11,6 +11,7 @@ from typing import Any
 
 from pawl.api.errors import Forbidden
 from pawl.api.registrywork import Use
+from pawl.cluster.registryobjects import Live
 from pawl.controllers.registryapply import PARTS, Applier, Done, controller
 from pawl.controllers.registryclaims import KIND as CLAIM
 from pawl.controllers.registryclaims import Claims
@@ -18,9 +19,10 @@ from pawl.controllers.registryfacts import CERTIFICATE, Gathered
 from pawl.controllers.registryjobs import Jobs
 from pawl.controllers.registryuses import UsesReader
 from pawl.decide.registrynames import METER, PART, SERVER, TRUST
-from pawl.decide.registryview import ending
+from pawl.decide.registryview import ending, nodes_of
 from pawl.decide.serverobjects import ServerAbout, server_objects
 from pawl.decide.storagefacts import Want
+from pawl.decide.storagemachine_collection import uses_matter
 
 Json = dict[str, Any]
 
@@ -68,17 +70,22 @@ class RegistryActor:
     def _objects(self, gathered: Gathered, want: Want) -> tuple[Json, ...]:
         hands, facts = self._hands, gathered.facts
         requested = {claim.name: claim.requested for claim in facts.claims.values()}
-        about = ServerAbout(hands.image, hands.pull_secrets, requested)
+        about = ServerAbout(hands.image, hands.pull_secrets, requested, meter_apart(gathered.live))
         found = server_objects(facts.spec, facts.identity, want, gathered.access, about)
         return found if hands.image else tuple(each for each in found if _part(each) not in {METER, TRUST})
 
     async def _uses(self, gathered: Gathered) -> tuple[Use, ...]:
         """Return what must stay. Raises Forbidden where some of it cannot be seen any more since the plan."""
         seen, spec = await self._hands.uses.read(gathered.storage), gathered.facts.spec
-        matters = any(rule.keep_in_use for rule in spec.retention) and not spec.collection.accept_partial_view
-        if seen.partial and matters:
+        if seen.partial and uses_matter(spec) and not spec.collection.accept_partial_view:
             raise Forbidden(f"images in use cannot all be seen, so nothing is collected: {seen.partial}")
         return seen.uses
+
+
+def meter_apart(live: Live) -> bool:
+    """Whether the meter was left on another node than the server: a volume is attached to one node only."""
+    server, meter = (nodes_of(live.of("Pod", part)) for part in (SERVER, METER))
+    return bool(server) and bool(meter - server)
 
 
 def _split(wanted: tuple[Json, ...]) -> tuple[list[Json], list[Json]]:

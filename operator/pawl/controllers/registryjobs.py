@@ -20,9 +20,9 @@ from pawl.cluster.registryobjects import Live
 from pawl.cluster.resources import CONFIG_MAPS, JOBS
 from pawl.controllers.registryapply import APPLIED, Applier, Done, Guard, Refusal, controller, marked, notes
 from pawl.controllers.registryfacts import Gathered, is_proof
-from pawl.decide.registrynames import PORT, SERVER, WORK
-from pawl.decide.registryview import address, ending, node, ready, store_of
-from pawl.decide.registryworkview import order_of
+from pawl.decide.registrynames import PORT, SERVER, WORK, Names
+from pawl.decide.registryview import address, ending, node, nodes_of, ready, store_of
+from pawl.decide.registryworkview import order_of, pods_of
 from pawl.decide.serverobjects_server import shared
 from pawl.decide.storagefacts import WorkWant
 from pawl.decide.workobjects import WorkAbout, work_objects
@@ -68,11 +68,11 @@ class Jobs:
         """Delete Jobs that are not wanted, or are no longer what was made; with the last Pod a Job is gone."""
         live, wanted = gathered.live, {work.order for work in works}
         for job in live.of("Job", WORK):
-            if is_proof(job) or controller(job) != gathered.facts.identity.uid:
+            if is_proof(job) or controller(job) not in {"", gathered.facts.identity.uid}:
                 continue
             if ending(job):
                 done.waiting = f"Job {job['metadata']['name']} must go first"
-            elif order_of(job) not in wanted or self._edited(job, gathered):
+            elif order_of(job) not in wanted or self._edited(job, gathered) or stranded(job, gathered):
                 await self._applier.delete("Job", job, done, "Foreground")
                 done.waiting = f"Job {job['metadata']['name']} must go first"
         names = {job["metadata"]["name"] for job in live.of("Job", WORK)}
@@ -91,7 +91,12 @@ class Jobs:
 
     async def _make(self, gathered: Gathered, work: WorkWant, uses: ReadUses, done: Done) -> None:
         facts, live = gathered.facts, gathered.live
-        order = order_for(gathered, work, await uses() if work.task is Task.PREPARE else ())
+        try:
+            seen = await uses() if work.task is Task.PREPARE else ()
+        except ClusterError as error:
+            done.refuse(error, f"work {work.task} of order {work.order}")
+            return
+        order = order_for(gathered, work, seen)
         about = WorkAbout(self._image, order, gathered.access, self._pull_secrets, _server_node(live, work))
         config, job = work_objects(facts.spec, facts.identity, work, about)
         try:
@@ -139,6 +144,18 @@ def order_for(gathered: Gathered, work: WorkWant, uses: tuple[Use, ...] = ()) ->
         now=facts.now,
         endpoint=endpoint_of(gathered.access, _server_address(gathered)) if asks else None,
     )
+
+
+def stranded(job: Json, gathered: Gathered) -> bool:
+    """Whether a Job keeps the server's volume on another node than the server's: to serve comes first."""
+    store, live = gathered.facts.memory.store, gathered.live
+    if store is None or shared(store) or _is_over(job):
+        return False
+    volumes = job["spec"]["template"]["spec"].get("volumes") or ()
+    claims = {(each.get("persistentVolumeClaim") or {}).get("claimName") for each in volumes}
+    served = Names(gathered.facts.identity.name).claim(store)
+    server, worker = nodes_of(live.of("Pod", SERVER)), nodes_of(pods_of(job, live.of("Pod", WORK)))
+    return served in claims and bool(server) and bool(worker - server)
 
 
 def _server_node(live: Live, work: WorkWant) -> str:

@@ -55,6 +55,11 @@ def store_of(pod: Json) -> str:
     return str(_notes(pod).get(STORE, ""))
 
 
+def nodes_of(pods: Iterable[Json]) -> frozenset[str]:
+    """Return the nodes on which these Pods are, those that are ending included: their volumes are still there."""
+    return frozenset(node(pod) for pod in pods if node(pod) and not finished(pod))
+
+
 def ready(pod: Json) -> bool:
     """Whether a Pod is ready and stays."""
     return _condition(pod, "Ready").get("status") == "True" and not ending(pod)

@@ -24,11 +24,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ServerAbout:
-    """What the cluster adds: Pawl's own image and the Secrets to pull it with, and the bytes that claims ask for."""
+    """What the cluster adds: Pawl's own image and the Secrets to pull it with, and the bytes that claims ask for.
+
+    `meter_apart`: the meter runs on another node than the server, and keeps the claim's volume there.
+    """
 
     image: str
     pull_secrets: tuple[str, ...] = ()
     requested: Mapping[str, int] = field(default_factory=dict)
+    meter_apart: bool = False
 
 
 def server_objects(
@@ -40,7 +44,7 @@ def server_objects(
         *claim_parts(identity, want, about.requested),
         *front_parts(spec, identity, access),
         *server_parts(plan),
-        *meter_parts(plan, about.image),
+        *meter_parts(plan, about.image, apart=about.meter_apart),
         *trust_parts(plan, about.image),
     )
 

@@ -28,18 +28,21 @@ from pawl.decide.workplaces import place_of, worker_args
 Json = dict[str, Any]
 
 
-def meter_parts(plan: ServerPlan, image: str) -> tuple[Json, ...]:
-    """Return the meter's order and Deployment; nothing for a claim that one Pod only may use."""
+def meter_parts(plan: ServerPlan, image: str, *, apart: bool = False) -> tuple[Json, ...]:
+    """Return the meter's order and Deployment; nothing for a claim that one Pod only may use.
+
+    `apart`: its Pod goes, and comes again beside the server.
+    """
     if alone(plan.store):
         return ()
     order = Order(task=Task.METER, id=plan.store.id, source=place_of(plan.store, "source"))
     head = metadata(plan.identity, plan.names.meter, METER)
     text = order.model_dump_json(by_alias=True, exclude_none=True)
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {ORDER_FILE: text}}
-    return (config, _deployment(plan, image))
+    return (config, _deployment(plan, image, 0 if apart and not shared(plan.store) else 1))
 
 
-def _deployment(plan: ServerPlan, image: str) -> Json:
+def _deployment(plan: ServerPlan, image: str, replicas: int) -> Json:
     name = plan.identity.name
     affinity = {} if shared(plan.store) else beside(selector(name, SERVER))
     notes = {
@@ -56,7 +59,7 @@ def _deployment(plan: ServerPlan, image: str) -> Json:
         "kind": "Deployment",
         "metadata": metadata(plan.identity, plan.names.meter, METER),
         "spec": {
-            "replicas": 1,
+            "replicas": replicas,
             "revisionHistoryLimit": 1,
             "selector": {"matchLabels": selector(name, METER)},
             "strategy": {"type": "Recreate"},

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from pawl.api.reasons import Reason
+from pawl.api.registrystorage_spec import RegistryStorageSpec
 from pawl.api.registrystorage_status import CollectionPhase, CollectionStatus, PlannedTag, StoreRef
 from pawl.api.registrywork import Plan, Task
 from pawl.decide.pressure import percent
@@ -51,6 +52,11 @@ def advance(facts: Facts, memory: Memory) -> Memory:
 def order(collection: CollectionStatus) -> str:
     """Return what the Job of a collection is made for."""
     return f"{collection.id}/collect/{collection.attempt}"
+
+
+def uses_matter(spec: RegistryStorageSpec) -> bool:
+    """Whether anything is kept because it is used: without any rule uses keep what has no tag."""
+    return not spec.retention or any(rule.keep_in_use for rule in spec.retention)
 
 
 def cause(facts: Facts, memory: Memory) -> str:
@@ -121,9 +127,7 @@ def _verdict(facts: Facts, collection: CollectionStatus, plan: Plan) -> tuple[Co
     if options.dry_run:
         text = f"collection.dryRun is set: {plan.delete_tags} of {plan.tags} tags would go, nothing was deleted"
         return CollectionPhase.DONE, Reason.DRY_RUN, text
-    # Without any rule uses keep what has no tag.
-    in_use = not facts.spec.retention or any(rule.keep_in_use for rule in facts.spec.retention)
-    if facts.partial_view and in_use and not options.accept_partial_view:
+    if facts.partial_view and uses_matter(facts.spec) and not options.accept_partial_view:
         text = "some namespaces cannot be seen, and images in use there might go; widen Pawl's rights, or set"
         return CollectionPhase.REFUSED, Reason.PARTIAL_VIEW, f"{text} collection.acceptPartialView"
     if collection.cause != PRESSURE and not (plan.delete_tags or plan.delete_bytes or plan.delete_manifests):

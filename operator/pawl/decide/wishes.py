@@ -1,7 +1,7 @@
 """Whether a wish for a collection still stands: one that could not be met in its time deletes nothing later.
 
-A wish is the value of the annotation collect.pawl.dev/requestedAt. Who makes one means now: weeks later, when a registry
-goes on, nobody thinks of it any more. Neighbours: `decide.storagemachine_collection` meets wishes,
+A wish is the value of the annotation collect.pawl.dev/requestedAt. Who makes one means now: weeks later, when a
+registry goes on, nobody thinks of it any more. Neighbours: `decide.storagemachine_collection` meets wishes,
 `controllers.registryreport` says which were dropped. Not here: schedules and pressure.
 """
 

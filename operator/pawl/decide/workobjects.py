@@ -48,6 +48,8 @@ DEADLINES: Final[dict[Task, int]] = {
     Task.PROBE: 600,
 }
 """Seconds after which a Job is ended: late enough for the largest store, so that only what hangs is hit."""
+COLLECTOR_RESOURCES: Final[Json] = {"requests": {"memory": "128Mi"}, "limits": {"memory": "2Gi"}}
+"""The server's own collector holds the digest of every blob: some hundred bytes each. It must not take a node down."""
 COLLECTS: Final = frozenset({Task.PREPARE, Task.ACCOUNT})
 _ANSWERING: Final = frozenset({Task.PROBE, Task.SMOKE})
 """Tasks that speak with the server and log in there."""
@@ -119,7 +121,8 @@ def _config(job: _Job) -> Json:
     if job.work.task in COLLECTS:
         files = {
             ORDER_FILE: _text(job.about.order.model_copy(update={"task": Task.PREPARE})),
-            ACCOUNT_FILE: _text(job.about.order.model_copy(update={"task": Task.ACCOUNT})),
+            # What is used matters to the judgement alone, and a ConfigMap has its bounds.
+            ACCOUNT_FILE: _text(job.about.order.model_copy(update={"task": Task.ACCOUNT, "uses": []})),
         }
     head = metadata(job.identity, job.name, WORK, annotations={ORDER: job.work.order})
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": files}
@@ -208,7 +211,7 @@ def _collector(job: _Job) -> Container:
         args=("garbage-collect", f"{CONFIG_DIRECTORY}/{MAIN}"),
         env=store_env(store, job.about.access.internal_secret),
         mounts=(config_map(CONFIG_DIRECTORY, job.names.server), *store_mounts(job.names, store, writable=True)),
-        resources=resources(spec.server.resources) or {"requests": {"memory": "128Mi"}},
+        resources=resources(spec.server.resources) or COLLECTOR_RESOURCES,
     )
 
 

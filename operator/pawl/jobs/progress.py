@@ -33,7 +33,7 @@ Tell = Callable[[Report], None]
 Work = Callable[[Order, Tell], Awaitable[Report]]
 """A task. It may raise, and it is cancelled at SIGTERM."""
 
-INTERRUPTED: Final = "Interrupted"
+INTERRUPTED: Final = Reason.INTERRUPTED
 """Reason of a report whose worker was told to end before it was done."""
 
 _FAILED: Final = MappingProxyType(
