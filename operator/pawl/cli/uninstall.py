@@ -1,8 +1,9 @@
 """`pawl uninstall`: everything that overrides changed is given back, whether Pawl still runs or not.
 
 Exit 0: nothing of an override is left; 1: something was not given back in time, run it again; 2: no consent, bad flags.
-It deletes overrides, and with them their tables, copies and finalizers. It never touches policies, ledgers, CRDs and
-the gate. Neighbours: `uninstall_look` reads, `uninstall_last` works where no replica lives. Not here: giving back.
+It deletes overrides, and with them their tables, copies and finalizers. Policies, ledgers, CRDs, gate and registries
+stay. Neighbours: `uninstall_look` reads, `uninstall_last` works where no replica lives, `uninstall_registries` lets go
+of registries. Not here: giving back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import click
 
 from pawl.api.errors import ClusterError, InputError
 from pawl.cli.uninstall_look import Found, Signs, kinds_stand, look, look_again
+from pawl.cli.uninstall_registries import let_go, registries
+from pawl.cli.uninstall_registries import told as told_registries
 from pawl.cluster.client import Cluster
 
 WORD = "uninstall"
@@ -63,12 +66,17 @@ async def give_back(wish: Wish) -> int:
     """Show what is there, and take it back unless only the plan is wanted. Raises InputError and ClusterError."""
     async with await Cluster.connect(wish.kubeconfig) as cluster:
         found = await look(cluster, wish.namespace, wish.namespaces)
-        for line in told(found):
+        held = await registries(cluster, wish.namespaces)
+        for line in (*told(found), *told_registries(held)):
             click.echo(line)
-        if wish.plan or found.nothing:
+        if wish.plan:
+            return 0
+        if found.nothing:
+            await let_go(cluster, held)
             return 0
         if wish.ask is not None and wish.ask(f"Type {WORD} to delete these overrides").strip() != WORD:
             raise InputError(f"nothing was deleted: what was typed is not {WORD}")
+        await let_go(cluster, held)
         await _delete(cluster, found)
         await _ended(cluster, wish, found)
         left = await look_again(cluster, wish.namespaces)

@@ -17,9 +17,9 @@ from pawl.api.registrystorage import RegistryStorage
 from pawl.cluster.client import Cluster
 from pawl.cluster.resources import REGISTRY_STORAGES
 from pawl.controllers.registryapply import Guard
+from pawl.controllers.registrymarks import FINALIZER, LEAVE
 from pawl.controllers.registrystore import RegistryStore
 
-FINALIZER: Final = "pawl.dev/pull-secrets"
 PATIENCE: Final = 120.0
 """Seconds for which a deletion waits for Secrets that cannot be taken back: after that it goes without."""
 AGAIN: Final = 5.0
@@ -40,8 +40,8 @@ class RegistryFinisher:
 
     async def mark(self, storage: RegistryStorage) -> bool:
         """Set the finalizer before the first Secret is handed out; return whether it was set now."""
-        names = storage.metadata.finalizers
-        if storage.spec.access.pull_secrets is None or FINALIZER in names:
+        names, left = storage.metadata.finalizers, storage.metadata.annotations.get(LEAVE) == "true"
+        if left or storage.spec.access.pull_secrets is None or FINALIZER in names:
             return False
         await self._write(storage, (*names, FINALIZER))
         return True

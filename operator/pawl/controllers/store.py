@@ -21,6 +21,7 @@ from pawl.api.reasons import Reason
 from pawl.api.registrystorage import RegistryStorage
 from pawl.cluster.resources import IMAGE_POLICIES, Resource
 from pawl.controllers.queue import Key
+from pawl.controllers.registrymarks import LEAVE
 from pawl.decide.objects import COPIES
 
 T = TypeVar("T", bound=BaseModel)
@@ -67,7 +68,7 @@ class _Page(msgspec.Struct):
 _PAGE: Final = msgspec.json.Decoder(_Page)
 _NARROW: Final = msgspec.json.Decoder(_Narrow)
 _SPEC: Final = msgspec.json.Decoder(_Spec)
-_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX, COLLECT_AT, COPIES)
+_OURS: Final = (REQUESTED_AT, REQUESTED_AT_FLUX, COLLECT_AT, COPIES, LEAVE)
 
 
 @dataclass(frozen=True, slots=True)

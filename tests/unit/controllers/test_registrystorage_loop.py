@@ -18,7 +18,8 @@ from pawl.api.registrystorage import RegistryStorage
 from pawl.api.registrystorage_status import StoreRef
 from pawl.controllers.queue import Key
 from pawl.controllers.registryapply import Done, Refusal
-from pawl.controllers.registryfinish import FINALIZER, PATIENCE, RegistryFinisher
+from pawl.controllers.registryfinish import PATIENCE, RegistryFinisher
+from pawl.controllers.registrymarks import FINALIZER, LEAVE
 from pawl.controllers.registrymetrics import RegistryMetrics
 from pawl.controllers.registrystorage import DUE, GOING, SOON, RegistryParts, RegistryStorageController
 from pawl.controllers.registrystore import RegistryStore
@@ -186,6 +187,13 @@ async def test_who_hands_credentials_out_is_marked_before() -> None:
     assert await stage.controller.reconcile(KEY) == 0.0
     assert stage.log == []
     assert stage.hands.api.objects[PATH]["metadata"]["finalizers"] == [FINALIZER]
+
+
+async def test_after_pawl_uninstall_no_finalizer_is_set_again() -> None:
+    stage = Stage()
+    changed(stage, annotations={LEAVE: "true"})
+    await stage.controller.reconcile(KEY)
+    assert not stage.hands.api.objects[PATH]["metadata"].get("finalizers")
 
 
 @pytest.mark.parametrize(("left", "age", "goes"), [((), 0, True), (("ns: no",), 1, False), (("ns: no",), 999, True)])
