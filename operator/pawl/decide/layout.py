@@ -24,7 +24,10 @@ LINK_BYTES: Final = 256
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX: Final = re.compile(r"[0-9a-f]{64,128}")
 _ATOM = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
-_NAME: Final = re.compile(rf"{_ATOM}(?:/{_ATOM})*")
+_HOST_PART = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
+_HOST = rf"{_HOST_PART}(?:\.{_HOST_PART})*"
+_NAME: Final = re.compile(rf"(?:{_HOST}/)?{_ATOM}(?:/{_ATOM})*")
+"""Servers take a first part that looks like a host, with capitals and without a bound, though no client sends one."""
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -131,7 +134,7 @@ def _blob(parts: list[str]) -> Entry:
 def _in_repository(rest: str) -> Entry:
     # No part of a repository's name begins with an underscore, so the first `/_` ends the name.
     name, _, tail = rest.partition("/_")
-    if len(name) > 255 or not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name):
         return _OTHER
     parts = tail.split("/")
     if parts[0] == "uploads":

@@ -98,6 +98,8 @@ async def scan(source: Store, proved: Sizes, there: Sizes) -> Scan:
 def _link(found: Scan, each: Object, there: Sizes) -> None:
     entry = layout.parse(each.key)
     if entry.kind not in layout.LINKS:
+        if entry.kind is EntryKind.OTHER and each.key.endswith("/link"):
+            found.faults.add(f"{each.key} (in a place where no server writes)")
         return
     current = entry.kind is EntryKind.TAG_CURRENT_LINK
     found.keys.put(each.key, each.size)

@@ -21,6 +21,7 @@ IN_SHOP = "docker/registry/v2/repositories/shop/web"
         (layout.layer_link_key("shop/web", DIGEST), Entry(EntryKind.LAYER_LINK, "shop/web", digest=DIGEST)),
         (layout.revision_link_key("shop/web", DIGEST), Entry(EntryKind.REVISION_LINK, "shop/web", digest=DIGEST)),
         (layout.tag_index_key("a", "v1", DIGEST), Entry(EntryKind.TAG_INDEX_LINK, "a", "v1", DIGEST)),
+        (layout.tag_current_key("Team.Example/a", "v1"), Entry(EntryKind.TAG_CURRENT_LINK, "Team.Example/a", "v1")),
         (layout.tag_current_key("a", "index"), Entry(EntryKind.TAG_CURRENT_LINK, "a", "index")),
         (f"{IN_SHOP}/_uploads/1234/hashstates/sha256/0", Entry(EntryKind.UPLOAD, "shop/web")),
         (".pawl/migration-1/done", Entry(EntryKind.PAWL)),
