@@ -208,6 +208,10 @@ class Filesystem:
             try:
                 with os.scandir(waiting.pop()) as found:
                     for entry in found:
+                        if entry.is_symlink():
+                            # The server follows it: to pass it over would be to lose what it leads to.
+                            said = "is a symbolic link, which is not followed; put in its place what it leads to"
+                            raise StoreRefused(f"{self.label}, {entry.path[skip:]} {said}")
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
                         elif entry.is_file(follow_symlinks=False):
