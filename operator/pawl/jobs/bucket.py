@@ -94,13 +94,13 @@ class Bucket:
         return f"bucket {self._place.bucket} at {self._place.endpoint or 'AWS'}"
 
     async def list(self, prefix: str = "") -> AsyncIterator[list[Object]]:
-        """Yield pages of what is below a prefix; after a refusal it goes on behind the last key."""
+        """Yield pages of what is below a prefix. After a refusal it goes on behind the last key, with fresh patience."""
         last: str | None = None
         waits = self._patience.waits()
         while True:
             try:
                 async for page in obstore.list(self._client(), self._prefix + prefix, offset=last, chunk_size=PAGE):
-                    last = page[-1]["path"] if page else last
+                    last, waits = page[-1]["path"] if page else last, self._patience.waits()
                     yield [self._object(meta["path"], meta["size"], meta["last_modified"].timestamp()) for meta in page]
                 return
             except (BaseError, OSError, ValueError) as error:

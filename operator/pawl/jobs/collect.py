@@ -85,6 +85,8 @@ async def _remove(work: _Work, inventory: Inventory, draft: Draft) -> None:
         done += len(batch)
     await prune(work.order.source)
     await lay_markers(work.store)
+    # What named a blob is gone for good before the collector deletes that blob.
+    await work.store.settle()
 
 
 def _prepared(order: Order, draft: Draft) -> Report:

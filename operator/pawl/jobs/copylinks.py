@@ -1,8 +1,8 @@
 """Copies links, kind by kind in the order of the layout, so that nothing on the target names what is not there.
 
 A link is copied only if it holds the digest that its key names; the link of a tag only if the target has the link of
-that manifest among those the tag ever stood for. Links of a damaged blob are not copied. Neighbours: `copyscan` says
-which, `copy` copied the blobs. Not here: what a manifest names.
+that manifest among those the tag ever stood for, or, once the source rests, at least the manifest. Links of a damaged
+blob are not copied. Neighbours: `copyscan` says which, `copy` copied the blobs. Not here: what a manifest names.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ class Links:
         self._currents = Sizes()
         self.postponed: list[str] = []
         """Tags that moved while they were copied: the next round takes them."""
+        self.bare = Sizes()
+        """Tags that are as they are at the source: without a link among those that the tag ever stood for."""
 
     def current(self, key: str) -> int | None:
         """Return the mark of what a tag's link was copied with."""
@@ -46,6 +48,7 @@ class Links:
                     gone[kind].add(each.key)
         for kind in reversed(layout.LINKS):
             for keys in chunks(gone[kind]):
+                await self._ways.ledger.still_held()
                 await self._ways.target.delete_many(keys)
                 for key in keys:
                     self._there.drop(key)
@@ -60,17 +63,33 @@ class Links:
             batches = chunks(scan.todo[kind])
             await together(*(self._each(kind, batches, scan, bad) for _ in range(WORKERS)))
 
+    async def copy_bare(self, scan: Scan) -> None:
+        """Copy tags that the server serves although the link that tells what they stood for is lost."""
+        for keys in chunks(self.postponed):
+            wanted = []
+            for key, digest in await read_links(self._ways.source, keys):
+                if layout.revision_link_key(layout.parse(key).repository, digest) in self._there:
+                    wanted.append((key, digest))
+                    self.bare.put(key, 0)
+                else:
+                    scan.spoilt(key, "its manifest is not there")
+            await self._write(EntryKind.TAG_CURRENT_LINK, wanted)
+
     async def _each(self, kind: EntryKind, batches: Iterator[Sequence[str]], scan: Scan, bad: frozenset[str]) -> None:
         for keys in batches:
             bodies = await read_links(self._ways.source, keys)
             wanted = [(key, body) for key, body in bodies if self._fits(kind, key, body, scan, bad)]
-            if wanted:
-                await self._ways.target.write_many([(key, digest.encode()) for key, digest in wanted])
-            for key, digest in wanted:
-                self._there.put(key, len(digest))
-                if kind is EntryKind.TAG_CURRENT_LINK:
-                    self._currents.put(key, mark(digest))
+            await self._write(kind, wanted)
             self._ways.gauge.done(len(keys), 0)
+
+    async def _write(self, kind: EntryKind, wanted: Sequence[tuple[str, str]]) -> None:
+        if wanted:
+            await self._ways.ledger.still_held()
+            await self._ways.target.write_many([(key, digest.encode()) for key, digest in wanted])
+        for key, digest in wanted:
+            self._there.put(key, len(digest))
+            if kind is EntryKind.TAG_CURRENT_LINK:
+                self._currents.put(key, mark(digest))
 
     def _fits(self, kind: EntryKind, key: str, digest: str, scan: Scan, bad: frozenset[str]) -> bool:
         entry = layout.parse(key)

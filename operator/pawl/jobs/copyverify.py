@@ -34,6 +34,8 @@ class Findings:
     """Missing, of another size, or in no ledger."""
     links: Faults = field(default_factory=Faults)
     graph: Faults = field(default_factory=Faults)
+    source: Faults = field(default_factory=Faults)
+    """What changed at the source, which was to rest: nobody knows what else was pushed there."""
     old: Faults = field(default_factory=Faults)
     wrong: list[Blob] = field(default_factory=list)
     """Blobs of the target that have other bytes than their name says."""
@@ -41,13 +43,15 @@ class Findings:
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong."""
-        return not (self.blobs.count or self.links.count or self.graph.count or self.wrong)
+        faults = (self.blobs, self.links, self.graph, self.source)
+        return not (any(each.count for each in faults) or self.wrong)
 
     def __str__(self) -> str:
         parts = [
             ("blobs missing", self.blobs),
             ("links wrong", self.links),
             ("references that lead nowhere", self.graph),
+            ("changes at the source, which was to be read-only", self.source),
         ]
         told = [f"{faults.count} {what}: {faults}" for what, faults in parts if faults.count]
         return "; ".join(told + [f"{len(self.wrong)} blobs with other bytes than their name says"] * bool(self.wrong))
@@ -94,6 +98,9 @@ class Verifier:
             self.bytes += blob.size
             if there.proved.get(blob.digest) != blob.size:
                 self.findings.blobs.add(blob.digest)
+        if (self.count, self.bytes) != (self._scan.blobs, self._scan.bytes):
+            before = f"{self._scan.blobs} with {self._scan.bytes} bytes before"
+            self.findings.source.add(f"{self.count} blobs with {self.bytes} bytes, {before}")
 
     async def _listed(self) -> AsyncIterator[Blob]:
         async for page in self._ways.source.list(layout.BLOBS):
@@ -103,12 +110,27 @@ class Verifier:
                     yield Blob(entry.digest, each.size)
 
     async def _sources_links(self, there: Held) -> None:
+        count, currents = 0, Spool()
         async for page in self._ways.source.list(layout.REPOSITORIES):
             for each in page:
-                if layout.parse(each.key).kind not in layout.LINKS or each.key in self._scan.broken:
+                kind = layout.parse(each.key).kind
+                count += kind in layout.LINKS
+                if kind not in layout.LINKS or each.key in self._scan.broken:
                     continue
                 if each.key not in there.links:
                     self.findings.links.add(each.key)
+                elif kind is EntryKind.TAG_CURRENT_LINK:
+                    currents.add(each.key)
+        if count != len(self._scan.keys):
+            self.findings.source.add(f"{count} links, {len(self._scan.keys)} before")
+        await self._sources_tags(currents)
+
+    async def _sources_tags(self, currents: Spool) -> None:
+        # A push that moves a tag to what it stood for once changes these bytes and nothing else.
+        for keys in chunks(currents):
+            for key, digest in await read_links(self._ways.source, keys):
+                if not digest or self._links.current(key) != mark(digest):
+                    self.findings.source.add(f"{key} has moved")
 
     async def _target_links(self, there: Held) -> None:
         spool = Spool()
@@ -129,7 +151,8 @@ class Verifier:
             return digest == entry.digest
         # What the source's link was when it was copied, its server being read-only by then.
         same = self._links.current(key) == mark(digest) or key in self._scan.broken
-        return same and layout.tag_index_key(entry.repository, entry.tag, digest) in there.links
+        index = layout.tag_index_key(entry.repository, entry.tag, digest)
+        return same and (key in self._links.bare or index in there.links)
 
     async def _graph(self, there: Held) -> None:
         async for repository, digest, manifest in manifests(self._ways.target):

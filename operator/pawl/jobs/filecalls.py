@@ -66,8 +66,10 @@ def open_partial(path: Path) -> int:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
     try:
-        # A worker that was believed dead may still write the same file.
+        # A worker that was believed dead may still write the same file, or have given it its name just now.
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino != os.fstat(descriptor).st_ino:
+            raise FileNotFoundError(errno.ENOENT, "another worker has ended it", str(path))
     except OSError:
         os.close(descriptor)
         raise

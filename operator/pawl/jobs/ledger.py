@@ -1,9 +1,11 @@
 """What a migration has proved, kept on the target itself: a worker that is killed loses at most what was in flight.
 
 Below `.pawl/migration-<id>/`: `about` (JSON) when the target was taken, `done` (one JSON object a line: digest, size,
-time), `complete` once all of it was verified. A line is written only after its blob has its name, and counts
-only while a listing shows that blob in that size; a missing line costs one more hash of what is on the target, never a
-second read of the source. Neighbours: `copy` writes lines, `copytarget` decides by them whose a target is. Not here:
+time), `complete` once all of it was verified. A line is written only after its blob has its name, and counts only while
+a listing shows that blob in that size; a missing line costs one more hash of what is on the target, never a second read
+of the source. `.pawl/worker` names the worker that writes now: one that was believed dead and comes back finds another
+name there, and ends before it writes over what was pushed since.
+Neighbours: `copy` writes lines, `copytarget` decides by them whose a target is. Not here:
 hashing.
 """
 
@@ -13,6 +15,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from uuid import uuid4
 
 import msgspec
 
@@ -24,6 +27,7 @@ from pawl.jobs.store import StoreError
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _PREFIX: Final = f"{layout.OWN}migration-"
 _LINE_BYTES: Final = 4096
+_WORKER: Final = f"{layout.OWN}worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ class Ledger:
         self._id = migration
         self._now = now
         self._begun = False
+        self._worker = uuid4().hex.encode()
 
     async def taken(self) -> bool:
         """Whether this migration took the target before."""
@@ -73,6 +78,15 @@ class Ledger:
         """Say that the target belongs to this migration now."""
         about = About(self._id, source, self._now())
         await self._store.write(f"{self._directory}about", msgspec.json.encode(about))
+
+    async def hold(self) -> None:
+        """Say that this worker writes from here on, and no other."""
+        await self._store.write(_WORKER, self._worker)
+
+    async def still_held(self) -> None:
+        """Raise StoreError where another worker writes by now."""
+        if await self._store.read(_WORKER, _LINE_BYTES) != self._worker:
+            raise StoreError(f"another worker writes to {self._store.label}; this one ends, look at that one")
 
     async def proved(self) -> Sizes:
         """Return digest and size of all that was proved so far."""
@@ -89,9 +103,11 @@ class Ledger:
         await self._store.append(f"{self._directory}done", b"" if not lines else self._start() + b"".join(lines))
 
     async def complete(self, objects: int, size: int) -> None:
-        """Say that all was verified."""
+        """Say that all was verified, and that no worker writes any more."""
+        await self.still_held()
         body = msgspec.json.encode({"objects": objects, "bytes": size, "time": self._now()})
         await self._store.write(f"{self._directory}complete", body)
+        await self._store.write(_WORKER, b"none")
 
     def _start(self) -> bytes:
         start, self._begun = (b"" if self._begun else b"\n"), True

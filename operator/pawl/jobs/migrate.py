@@ -130,6 +130,7 @@ async def _begin(ways: Ways, edges: Edges) -> _Move:
             raise Halt(Reason.SCHEMA_1_FOUND, schema1_found(old))
         await target.prove()
         await ledger.take(source.label)
+    await ledger.hold()
     await clear(target, keep=_PARTIAL)
     there = await held(target, await ledger.proved())
     return _Move(ways, Copier(ways, there.proved, there.unproved), Links(ways, there.links), there, edges.clock)
@@ -152,8 +153,7 @@ async def _final(order: Order, ways: Ways, edges: Edges) -> Report:
     ways.gauge.enter("Final", "the last round, over a source that no longer changes")
     found, _ = await move.round()
     _no_damage(move)
-    for key in move.links.postponed:
-        found.spoilt(key, "its tag has no link to what it stands for")
+    await move.links.copy_bare(found)
     gone = await move.links.follow(found)
     ways.gauge.enter("Verify", f"{gone} links followed out; looking at every link and manifest")
     verifier = await _verified(order, move, found)
