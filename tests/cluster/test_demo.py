@@ -14,15 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pawl.cli.demo_registry_wish import ROTTEN
 from pawl.sandbox import Cluster, Runtime, down, status
-from pawl.sandbox.images import Image, Pusher, digest_of
+from pawl.sandbox.images import Image, Pusher, build, digest_of
 from pawl.sandbox.ports import is_free
 from pawl.sandbox.state import Store
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(480)]
 
-END = 240
-"""Seconds for a whole demo on a busy machine; it takes half a minute on an idle one."""
+END = 420
+"""Seconds for a whole demo on a busy machine; it takes a quarter of that on an idle one."""
 
 
 class Demo:
@@ -107,6 +108,7 @@ def test_it_ends_well_and_leaves_nothing(demos: list[Demo], tmp_path: Path) -> N
     assert "selection.sortKey never falls" in demo.text
     assert "\x1b" not in demo.text
     assert_rook_is_told(demo.text)
+    assert_registry_is_told(demo.text)
 
 
 def assert_rook_is_told(text: str) -> None:
@@ -126,6 +128,26 @@ def assert_rook_is_told(text: str) -> None:
     rewritten = re.findall(r"kubectl run -n (\S+) .*: the Pod has 127\.0\.0\.1:\d+/rook/ceph:v1\.16\.4@sha256:", text)
     assert rewritten == ["rook-ceph", "team-new"]
     assert re.search(r"pawl why rook-discover-\w+: docker\.io/rook/ceph:v1\.15\.0 → rook-private, rule 0 →", text)
+
+
+def assert_registry_is_told(text: str) -> None:
+    """Which blob was caught, where the registry was served from meanwhile and is now, and how pulls and pushes went."""
+    rotten = build(ROTTEN).blobs[0].digest
+    caught = re.search(
+        rf"✓ SourceCorrupt: .*{rotten}.*\n +[\d.]+ MiB copied .*: (\d+) of (\d+) objects are there", text
+    )
+    assert caught is not None
+    assert int(caught[1]) == int(caught[2]) - 1
+    assert "still served from bucket images at " in text
+    phases = re.search(r"demo-true-bytes: (.*) \(", text)
+    assert phases is not None
+    assert phases[1].split(" → ")[-1] == "Hold"
+    assert re.search(r"served from claim main-registry-\w+ after", text)
+    pulls = re.search(r"the client: (\d+) pulls succeeded, \d+ had to be tried again, .* 0 got wrong bytes", text)
+    assert pulls is not None
+    assert int(pulls[1]) > 10
+    assert re.search(r"registry verify --deep: \d+ blobs, .* nothing wrong", text)
+    assert re.search(r"128\.0 MiB pushed in [\d.]+ s, .*: the volume; [\d.]+ s on MinIO", text)
 
 
 def test_an_interrupt_takes_all_of_it_down(demos: list[Demo], tmp_path: Path) -> None:

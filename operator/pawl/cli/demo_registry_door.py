@@ -53,9 +53,9 @@ class Caller:
 
     async def __aenter__(self) -> Self:
         door = self._door
-        login = aiohttp.BasicAuth(door.user, door.password)
+        login = {"Authorization": aiohttp.encode_basic_auth(door.user, door.password)}
         connector = aiohttp.TCPConnector(ssl=door.trust)
-        self._session = aiohttp.ClientSession(auth=login, connector=connector, timeout=TIMEOUT)
+        self._session = aiohttp.ClientSession(headers=login, connector=connector, timeout=TIMEOUT)
         return self
 
     async def __aexit__(
