@@ -128,7 +128,7 @@ def corrupt(memory: Memory) -> Said | None:
     if memory.migration is None or not memory.migration.quarantine:
         return None
     listed = ", ".join(memory.migration.quarantine)
-    text = f"push these again, or delete the tags that need them: {listed}"
+    text = f"take these out of the store and push their images again, or delete the tags that need them: {listed}"
     return Said(ConditionType.SOURCE_CORRUPT, "True", Reason.SOURCE_CORRUPT, text)
 
 
