@@ -127,7 +127,7 @@ class Site:
 
     def _seen(self) -> object:
         pods = [(pod["metadata"]["name"], pod["status"]) for pod in self.stage.find_all("pods")]
-        return {"status": self.status(), "pods": pods, "log": self.fit.pawl.text[-3000:]}
+        return {"status": self.status(), "pods": pods, "log": self.fit.pawl.text[-6000:]}
 
     # what clients do
 

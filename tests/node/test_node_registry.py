@@ -181,7 +181,7 @@ def test_its_bytes_outlive_it_and_nodes_forget_it(site: Site) -> None:
     """The resource is deleted: nothing of it stays on a node but the volume with all blobs."""
     address = site.status()["address"]
     assert site.stage.api.delete(site.path).ok
-    site.stage.wait(lambda: not site.stage.pods(), "its Pods to go")
+    site.stage.wait(lambda: not site.stage.find_all("pods"), "its Pods to go")
     assert [node.name for node in site.fit.nodes.real if (node.certs / address).exists()] == []
     assert list(site.volume.glob("docker/registry/v2/blobs/sha256/*/*/data"))
 

@@ -30,6 +30,8 @@ AGAIN: Final = 600
 DOUBLINGS: Final = 6
 PATIENCE: Final = 120
 """Seconds for a Pod that pulls to find a node."""
+TRIES: Final = 30
+"""Seconds in which a kubelet may try a pull again: a node is told whom to trust at the same time, or a moment later."""
 PULL_FAILS: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable"})
 STARTED: Final = frozenset({"StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError"})
 """What becomes of a container without a program once its image is there."""
@@ -109,6 +111,8 @@ def of_pull(pods: Sequence[Json], now: datetime, since: datetime, *, alone: bool
         for state in (pod.get("status") or {}).get("containerStatuses") or ():
             waiting = (state.get("state") or {}).get("waiting") or {}
             if waiting.get("reason") in PULL_FAILS:
+                if (now - since).total_seconds() < TRIES:
+                    return None
                 return _pull("False", Reason.NOT_PROVED, f"{cut(waiting.get('message') or waiting['reason'])}: {WAY}")
             if state.get("imageID") or _came(state.get("state") or {}):
                 node = (pod.get("spec") or {}).get("nodeName", "")

@@ -10,7 +10,7 @@ import pytest
 from pawl.api.registrystorage import RegistryStorage
 from pawl.api.registrywork import Report, Step, Task
 from pawl.decide.access import AccessFacts
-from pawl.decide.proofs import AGAIN, PATIENCE, fingerprint, of_probe, of_pull, passed, probe_order, written
+from pawl.decide.proofs import AGAIN, PATIENCE, TRIES, fingerprint, of_probe, of_pull, passed, probe_order, written
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 NAMES = ("DNS", "TCP", "TLS", "API", "Auth", "Push")
@@ -108,12 +108,15 @@ def test_a_pull_is_judged_by_what_the_kubelet_says(
     alone: bool,  # noqa: FBT001
     wanted: tuple[str, str] | None,
 ) -> None:
-    said = of_pull(pods, NOW, NOW, alone=alone)
+    said = of_pull(pods, NOW + timedelta(seconds=TRIES), NOW, alone=alone)
     assert (said and (said.status, said.reason.value)) == wanted
 
 
 def test_a_failed_pull_names_the_kubelets_words_and_the_way_out() -> None:
-    said = of_pull([pod({"waiting": {"reason": "ErrImagePull", "message": "x509: unknown"}})], NOW, NOW, alone=False)
+    """Once the kubelet tried again: a node may be told a moment later than it first pulls."""
+    failed, later = [pod({"waiting": {"reason": "ErrImagePull", "message": "x509: unknown"}})], timedelta(seconds=TRIES)
+    assert of_pull(failed, NOW + later - timedelta(seconds=1), NOW, alone=False) is None
+    said = of_pull(failed, NOW + later, NOW, alone=False)
     assert said is not None
     assert "x509: unknown" in said.message
     assert "spec.access.nodeTrust" in said.message
