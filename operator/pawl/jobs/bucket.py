@@ -24,7 +24,7 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from pawl.api.registrywork import Place
-from pawl.jobs.bucketerrors import told
+from pawl.jobs.bucketerrors import OddKey, told
 from pawl.jobs.copystore import HURRY, MIB, PIECE, SCRATCH, Body, Hash, Patience, windowed
 from pawl.jobs.store import Object, ObjectMissing, Space, StoreError, StoreFull, StoreRefused
 
@@ -94,7 +94,7 @@ class Bucket:
         return f"bucket {self._place.bucket} at {self._place.endpoint or 'AWS'}"
 
     async def list(self, prefix: str = "") -> AsyncIterator[list[Object]]:
-        """Yield pages of what is below a prefix. After a refusal it goes on behind the last key, with fresh patience."""
+        """Yield pages of what is below a prefix; after a refusal it goes on behind the last key."""
         last: str | None = None
         waits = self._patience.waits()
         while True:
@@ -239,7 +239,7 @@ class Bucket:
 
     async def _bear(self, error: StoreError, waits: Iterator[float]) -> None:
         """Wait and take fresh credentials; what no wait can mend, and what lasts, is raised."""
-        wait = None if isinstance(error, ObjectMissing | StoreFull) else next(waits, None)
+        wait = None if isinstance(error, ObjectMissing | StoreFull | OddKey) else next(waits, None)
         if wait is None:
             raise error
         await asyncio.sleep(wait)

@@ -25,6 +25,11 @@ _REFUSED: Final = {
 """What a refused listing says: the library has no kind of error of its own for it."""
 _NO_BUCKET: Final = "NoSuchBucket"
 _LONGEST: Final = 160
+_ODD_KEY: Final = "object with invalid path"
+
+
+class OddKey(StoreRefused):
+    """A listing holds a key that the library cannot read, and ends there: no other try gets beyond it."""
 
 
 def told(error: Exception, label: str, key: str) -> StoreError:
@@ -33,6 +38,9 @@ def told(error: Exception, label: str, key: str) -> StoreError:
     found = _CODE.search(text)
     code = found.group(1) if found else ""
     about = f"{label}, {key or 'its keys'}"
+    if _ODD_KEY in text:
+        said = text.partition(f"{_ODD_KEY}: ")[2].partition("\n")[0][:_LONGEST]
+        return OddKey(f"{about}: no server wrote this key, and nothing behind it can be listed: {said}; delete it")
     if code == _NO_BUCKET:
         return StoreRefused(f"{label}: there is no such bucket; make it, or name another")
     if isinstance(error, PermissionDeniedError | UnauthenticatedError) or code in _REFUSED:
