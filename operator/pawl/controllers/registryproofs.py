@@ -24,7 +24,7 @@ from pawl.controllers.queue import Key
 from pawl.controllers.registryapply import Applier, Done, Guard, controller
 from pawl.controllers.registryfacts import Gathered, is_proof
 from pawl.decide.proofs import PROOFS, Said, fingerprint, of_probe, of_pull, passed, probe_order, written
-from pawl.decide.registrynames import WORK, Names
+from pawl.decide.registrynames import SERVER, WORK, Names
 from pawl.decide.registryview import ending
 from pawl.decide.registryworkview import order_of, pods_of, works_of
 from pawl.decide.storagefacts import WorkWant
@@ -106,7 +106,8 @@ class Proofs:
         report = _report(newest, gathered) if newest is not None else None
         if _calm(gathered):
             await self._begin(gathered, known, newest, report, done)
-        said = of_probe(report) if report is not None and report.done else []
+        told = report is not None and report.done and (passed(report) or not _was_cut(newest, gathered))
+        said = of_probe(report) if report is not None and told else []
         if report is not None and report.done and passed(report) and report.reference not in ("", known.pulled):
             said += await self._pull(gathered, known, report.reference, done)
         return self._keep(known, said, gathered)
@@ -128,7 +129,7 @@ class Proofs:
                 return
             last = order_of(newest)
             failed_since = failed_since if report is not None and passed(report) else _made(newest)
-            if facts.retry_requested:
+            if facts.retry_requested or (failed_since is not None and _was_cut(newest, gathered)):
                 failed_since = LONG_AGO
         seen = fingerprint(gathered.storage, gathered.access)
         due = probe_order(seen, facts.identity.uid, facts.now, last, failed_since=failed_since)
@@ -171,6 +172,9 @@ class Proofs:
         said = of_pull(pods_of(job, live.of("Pod", WORK)), facts.now, _made(job), alone=_is_anywhere(job))
         if said is None or ending(job):
             return []
+        if said.status != "True" and _was_cut(job, gathered):
+            await self._applier.delete("Job", job, done)
+            return []
         known.pulled = reference
         known.pull_failed = facts.now if said.status != "True" else None
         await self._applier.delete("Job", job, done)
@@ -212,6 +216,12 @@ def _calm(gathered: Gathered) -> bool:
     busy = migration is not None and migration.phase in BUSY
     serves = server.rolled and bool(server.pods) and all(pod.ready and not pod.read_only for pod in server.pods)
     return serves and not busy and memory.freeze is None and not facts.spec.suspend
+
+
+def _was_cut(proof: Json | None, gathered: Gathered) -> bool:
+    """Whether the server was made anew while this was proved: a failure says nothing of it then."""
+    pods = gathered.live.of("Pod", SERVER)
+    return proof is not None and (not _calm(gathered) or any(_made(pod) >= _made(proof) for pod in pods))
 
 
 def _report(job: Json, gathered: Gathered) -> Report | None:
