@@ -1,8 +1,9 @@
-"""An operator that dies by SIGKILL right after a write that names a phase of a registry: `--dies status:Freeze:0`.
+"""Operators that die by SIGKILL right after a write that names a phase of a registry: `status:Freeze:0`.
 
 `ledger` and `status` are where a memory is stored, in this order; the number is how many further writes live through
-it: 0 dies between remembering and doing. Everything but the way to the API server is `pawl run`.
-Neighbours: `override_mortal` dies at a count. Not here: what is expected after its death.
+it: 0 dies between remembering and doing. Each line on stdin is the dooms of one life, which begins at once, as all is
+imported already; its end is one line on stdout. Everything but the way to the API server is `pawl run`.
+Neighbours: `override_mortal` dies at a count. Not here: what is expected after a death.
 """
 
 from __future__ import annotations
@@ -10,43 +11,54 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from tests.faults.override_mortal import REFUSED, Mortal, is_write
 
 from pawl.cluster.calls import Answer, Request
 from pawl.controllers.logs import LogSettings, configure
 from pawl.controllers.operator import Operator
+from pawl.controllers.registrywhole import Whole
 from pawl.controllers.replica import build
 from pawl.controllers.settings import Settings
 
+IMPORTED = (Whole,)
+"""What a term imports when it needs it: no life is to wait for that."""
 
-@dataclass(frozen=True)
-class Doom:
-    """Where which phase is told, and how many writes follow."""
-
-    place: str
-    phase: str
-    more: int
+log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Foretold(Mortal):
-    """Dies when its doom has come. `left` counts what may still be written, -1 until then."""
+    """Dies when one of its dooms has come. `left` counts what may still be written, -1 until then."""
 
-    doom: Doom | None = None
+    dooms: tuple[str, ...] = ()
+    doom: str = ""
 
     async def send(self, request: Request) -> Answer:
         answer = await self.inner.send(request)
-        if self.doom is not None and is_write(request) and answer.status < REFUSED:
-            if self.left < 0 and self.doom.phase in phases(request, self.doom.place):
-                self.left = self.doom.more
-            elif self.left > 0:
-                self.left -= 1
+        if is_write(request) and answer.status < REFUSED:
+            self._heed(request)
             if self.left == 0:
+                log.info("doomed", doom=self.doom)
                 self.die(request)
         return answer
+
+    def _heed(self, request: Request) -> None:
+        if self.left > 0:
+            self.left -= 1
+        elif self.left < 0:
+            self.doom = next((each for each in self.dooms if _has_come(each, request)), "")
+            self.left = int(self.doom.rpartition(":")[2]) if self.doom else -1
+
+
+def _has_come(doom: str, request: Request) -> bool:
+    place, phase, _ = doom.rsplit(":", 2)
+    return phase in phases(request, place)
 
 
 def phases(request: Request, place: str) -> set[str]:
@@ -64,21 +76,33 @@ def _phases(memory: dict[str, Any]) -> set[str]:
     return {str(migration.get("phase", "")), f"collection/{collection.get('phase', '')}"}
 
 
-async def _run(options: argparse.Namespace) -> None:
+async def _live(options: argparse.Namespace, dooms: tuple[str, ...]) -> None:
     configure(LogSettings())
     replica = await build(Settings(namespace=options.namespace, image=options.image))
-    place, phase, more = options.dies.rsplit(":", 2)
-    replica.cluster._transport = Foretold(replica.cluster._transport, -1, Doom(place, phase, int(more)))
+    replica.cluster._transport = Foretold(replica.cluster._transport, -1, dooms)
     await Operator(replica).run(asyncio.Event())
 
 
+def _die(options: argparse.Namespace, dooms: tuple[str, ...]) -> int:
+    """Live once, in a process of its own; the signal that ended it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(_live(options, dooms))
+        finally:
+            os._exit(1)
+    return os.WTERMSIG(os.waitpid(child, 0)[1])
+
+
 def main() -> None:
-    """Run until death."""
-    parser = argparse.ArgumentParser(description="An operator that dies at a phase of a registry.")
+    """Live as often as a line asks for it."""
+    parser = argparse.ArgumentParser(description="Operators that die at phases of a registry.")
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--image", required=True)
-    parser.add_argument("--dies", required=True, help="<ledger|status>:<phase>:<writes after it>")
-    asyncio.run(_run(parser.parse_args()))
+    options = parser.parse_args()
+    for line in sys.stdin:
+        sys.stdout.write(f"{_die(options, tuple(line.split()))}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
