@@ -193,8 +193,8 @@ def _no_damage(move: _Move) -> None:
         raise Halt(
             Reason.SOURCE_CORRUPT,
             f"{len(damaged)} blobs of the source have other bytes than their name says, such as {damaged[0]}; take "
-            "them out of the store and push their images again (a registry keeps a blob that it has), or delete their tags "
-            "and collect; all other blobs are copied",
+            "them out of the store and push their images again (a registry keeps a blob that it has), or delete their "
+            "tags and collect; all other blobs are copied",
         )
 
 
