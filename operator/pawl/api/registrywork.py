@@ -99,6 +99,8 @@ class Order(StatusModel):
     """Repository for the probe's image."""
     host: str = ""
     """host[:port] whose hosts.toml a trust worker writes."""
+    also: list[str] = Field(default_factory=list)
+    """Other host[:port] by which images are named: their hosts.toml leads to the same server."""
     upload_age: int = 86400
     """Seconds after which an upload that nobody goes on with is stale."""
 

@@ -28,7 +28,7 @@ from pawl.controllers.registryaccess_secrets import Draft, OwnSecrets
 from pawl.controllers.registryaccess_spread import Believed, Offer, Spread, Spreading
 from pawl.controllers.registryaccess_tls import Certifying, Served
 from pawl.controllers.registryaccess_users import Admitted, Admitting, Hashes
-from pawl.decide.access import AccessFacts, ServiceSeen, addresses, hint, host_of, joined
+from pawl.decide.access import AccessFacts, ServiceSeen, addresses, hint, host_of, joined, missing_secret
 from pawl.decide.accesspairs import OVERLAP
 from pawl.decide.registrynames import Names
 from pawl.decide.serverobjects_front import service
@@ -80,6 +80,7 @@ class _Made:
 
     address: str
     anonymous: str
+    also: tuple[str, ...]
     versions: dict[str, str]
     missing: tuple[str, ...]
     internal: _Internal = _Internal("", "")
@@ -130,11 +131,12 @@ class _Keeping:
     async def keep(self, hashes: Hashes, believed: Believed) -> AccessFacts:
         seen = await self._service()
         versions, missing = await self._store_versions()
-        made = _Made(*addresses(self._spec.access, seen), versions, missing)
+        address, anonymous = addresses(self._spec.access, seen)
+        made = _Made(address, anonymous, self._also(address, seen), versions, missing)
         try:
             made.internal = await self._internal()
             made.admitted = await Admitting(self._secrets, self._identity, hashes).keep(self._spec, self._now)
-            made.spread = await self._spread(made.admitted, (made.address, *self._inside(seen)), believed)
+            made.spread = await self._spread(made.admitted, (made.address, *made.also), believed)
             made.served = await self._certifying.keep(self._spec, seen, self._now)
         except Stalled as error:
             made.blocked = error.message
@@ -144,6 +146,7 @@ class _Keeping:
         served, admitted, user = made.served, made.admitted, made.admitted.current
         return AccessFacts(
             address=made.address,
+            also=made.also,
             anonymous_address=made.anonymous,
             server_name=self._server_name(),
             ca=served.ca,
@@ -199,24 +202,26 @@ class _Keeping:
         offer = None if admitted.current is None else Offer(tuple(dict.fromkeys(hosts)), admitted.current)
         return await Spreading(self._cluster, self._identity, believed).keep(self._spec, offer)
 
-    def _inside(self, seen: ServiceSeen) -> tuple[str, ...]:
-        """Return the addresses that hold whatever `access.host` says: images are named by them already."""
+    def _also(self, address: str, seen: ServiceSeen) -> tuple[str, ...]:
+        """Return the addresses by which images are named already, whatever `access.host` says now."""
         names = (seen.cluster_ip, self._names.hosts(self._identity.namespace)[2])
-        return tuple(joined(name, self._spec.access.service.port) for name in names if name)
+        inside = (joined(name, self._spec.access.service.port) for name in names if name)
+        status = self._storage.status
+        found = dict.fromkeys((*inside, status.address, *status.former_addresses))
+        return tuple(each for each in found if each not in {"", address})
 
     async def _store_versions(self) -> tuple[dict[str, str], tuple[str, ...]]:
         """Return the versions of all Secrets that stores name, and a sentence for each that is not there."""
         versions: dict[str, str] = {}
         missing: list[str] = []
         for name in sorted(self._store_secrets()):
-            where = f"Secret {self._identity.namespace}/{name}"
             try:
                 raw = await self._cluster.get(SECRETS, self._identity.namespace, name, metadata_only=True)
                 versions[name] = msgspec.json.decode(raw, type=_Row).metadata.version
             except NotFound:
-                missing.append(f"{where} does not exist; create it, or correct spec.storage.s3")
+                missing.append(missing_secret(self._identity.namespace, name))
             except Forbidden as error:
-                missing.append(f"{where}: {error}")
+                missing.append(missing_secret(self._identity.namespace, name, str(error)))
         return versions, tuple(missing)
 
     def _store_secrets(self) -> set[str]:

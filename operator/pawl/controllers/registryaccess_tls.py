@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -133,7 +133,11 @@ class Certifying:
         own = read_own(held)
         for _ in range(ACTS):
             due = act(own.state(hosts), now, self._overlap)
-            if due is Act.KEEP or (due is Act.TURN and not await self._is_published(own, now)):
+            if due is Act.KEEP:
+                break
+            if due is Act.TURN and not await self._is_published(own, now):
+                # Whoever was to publish it did not live to: clients get their time from now on.
+                own = replace(own, published_at=now)
                 break
             own = carried_out(due, own, hosts, now)
         await self._secrets.write(_draft(self._names.tls, own, now), held)

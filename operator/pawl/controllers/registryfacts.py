@@ -112,6 +112,7 @@ class FactsGatherer:
         access = await sources.access.keep(storage, now)
         live = await sources.objects.live(key.namespace, key.name, self._kinds(key, storage))
         self._certified[key] = bool(live.of(CERTIFICATE))
+        await sources.book.check(key, there=live.get("ConfigMap", Names(key.name).ledger) is not None)
         answers, meter, progress, claims = await asyncio.gather(
             self._pushes(live, access),
             self._usage(live, access, memory),
@@ -129,6 +130,7 @@ class FactsGatherer:
             partial_view=extra.partial,
             conditions=(*access.conditions, *extra.conditions),
             blocked=access.blocked,
+            target_missing=access.missing_of(wanted_store(storage.spec, identity_of(storage))),
         )
         return Gathered(storage, facts, live, access, _meter(live, access, memory))
 

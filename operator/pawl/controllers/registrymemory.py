@@ -46,6 +46,13 @@ class MemoryBook:
             self.forget(key)
             raise
 
+    async def check(self, key: Key, *, there: bool) -> None:
+        """Have the ledger written again where it was deleted, or lost the label by which it is found."""
+        known = self._known.get(key)
+        if known is not None and known.resource_version is not None and not there:
+            found = await self._ledger.read(key.namespace, key.name)
+            self._known[key] = Stored(None, found.resource_version)
+
     def forget(self, key: Key) -> None:
         """Read the ledger anew at the next look."""
         self._known.pop(key, None)

@@ -31,6 +31,8 @@ from pawl.decide.storagemachine_collection import REQUESTED
 from pawl.decide.storagemachine_freeze import collecting
 from pawl.decide.wishes import dropped
 
+FORMER: Final = 4
+"""Addresses before the present one that are kept in mind."""
 MOVED: Final = 0.01
 """Share by which figures that tick must have moved to be written."""
 
@@ -144,11 +146,18 @@ def status_of(look: Look) -> RegistryStorageStatus:
             "last_handled_collect_at": _begun(look),
             "phase": "Stalled" if look.refused else step.phase,
             "address": access.address or before.address,
+            "former_addresses": former(before, access.address),
             "anonymous_address": access.anonymous_address,
             "usage": steady(before.usage, usage(facts)),
             "conditions": found,
         }
     )
+
+
+def former(before: RegistryStorageStatus, address: str) -> list[str]:
+    """Return the addresses before this one, the newest first."""
+    known = [before.address, *before.former_addresses] if address else before.former_addresses
+    return [each for each in dict.fromkeys(known) if each not in {"", address}][:FORMER]
 
 
 def steady(before: Usage | None, now: Usage | None) -> Usage | None:

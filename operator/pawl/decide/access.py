@@ -26,6 +26,8 @@ class AccessFacts:
     """
 
     address: str = ""
+    also: tuple[str, ...] = ()
+    """Other host[:port] by which images are named: inside the cluster, and those that `address` was before."""
     anonymous_address: str = ""
     server_name: str = ""
     """The name to ask for in TLS, whatever address is dialled."""
@@ -62,10 +64,26 @@ class AccessFacts:
         """Whether the server speaks TLS."""
         return bool(self.tls_secret)
 
+    def missing_of(self, store: StoreRef) -> str:
+        """Return the sentence about a Secret of a store that is not there, or nothing."""
+        names = {store.credentials_secret, store.ca_secret} - {""}
+        return next((text for text in self.missing if _secret_in(text) in names), "")
+
     def version_of(self, store: StoreRef) -> str:
         """What changes with the credentials of a store."""
         names = (store.credentials_secret, store.ca_secret)
         return ",".join(self.store_versions.get(name, "") for name in names if name)
+
+
+def missing_secret(namespace: str, name: str, why: str = "") -> str:
+    """Say that a Secret of a store cannot be had."""
+    where = f"Secret {namespace}/{name}"
+    return f"{where}: {why}" if why else f"{where} does not exist; create it, or correct spec.storage.s3"
+
+
+def _secret_in(text: str) -> str:
+    """Return the name of the Secret that a sentence of `missing_secret` is about."""
+    return text.split()[1].rstrip(":").partition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Which images of a cluster are of this registry, and who uses each: what a collection must keep. Pure.
 
-A reference counts by the names under which the registry is known. A digest counts under every name: an image may be
-pulled through a mirror or a renamed host, and its bytes are the same. Neighbours: `controllers.registryuses` lists.
-Not here: what is kept (`decide.retention`).
+A reference counts under every name: an image may be pulled through a mirror, a node's own address or a host that was
+renamed, and nobody can list all of these. Too much is kept at worst. A digest counts whatever the repository is.
+Neighbours: `controllers.registryuses` lists. Not here: what is kept (`decide.retention`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,14 @@ class Uses:
             reference = parse(text)
         except UnparsableReference:
             return
-        if reference.repository.host in self._hosts:
-            tag = reference.tag or ("" if reference.digest else "latest")
-            self._note(reference.repository.path, tag, reference.digest or "", by)
+        host, path = reference.repository.host, reference.repository.path
+        tag = reference.tag or ("" if reference.digest else "latest")
+        if host in self._hosts:
+            self._note(path, tag, reference.digest or "", by)
         elif reference.digest:
             self.digest(reference.digest, by)
+        else:
+            self._note(path, tag, "", f"{by}, as {host}")
 
     def image_id(self, text: str, by: str) -> None:
         """Note what a node runs, as its runtime names it."""
@@ -65,5 +68,14 @@ def hosts_of(storage: RegistryStorage) -> frozenset[str]:
         ports.add(access.service.node_port)
     inside = {f"{name}:{port}" for name in names for port in ports}
     return frozenset(
-        each for each in (*inside, *names, access.host or "", status.address, status.anonymous_address) if each
+        each
+        for each in (
+            *inside,
+            *names,
+            access.host or "",
+            status.address,
+            status.anonymous_address,
+            *status.former_addresses,
+        )
+        if each
     )

@@ -32,6 +32,7 @@ def server_of(deployment: Json | None, pods: Sequence[Json], answers: Mapping[st
         config=str((template.get("annotations") or {}).get(CONFIG, "")),
         pods=seen,
         trouble=_trouble(deployment, living),
+        store=str((template.get("annotations") or {}).get(STORE, "")),
     )
 
 

@@ -6,6 +6,7 @@ Not here: the authorities (`serverobjects_front`).
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 from pawl.api.registrywork import ORDER_DIRECTORY, ORDER_FILE, TOKEN_VARIABLE, Order, Place, Task
@@ -38,6 +39,7 @@ def trust_parts(plan: ServerPlan, image: str) -> tuple[Json, ...]:
         task=Task.TRUST,
         id=plan.access.address,
         host=plan.access.address,
+        also=list(plan.access.also),
         endpoint=endpoint,
         target=Place(kind="Filesystem", path=CERTS),
     )
@@ -58,7 +60,8 @@ def _daemon_set(plan: ServerPlan, image: str) -> Json:
             "terminationGracePeriodSeconds": 10,
         },
     )
-    notes = {CONFIG: f"{plan.access.address}-{plan.access.internal_version}"}
+    names = hashlib.sha256(repr((plan.access.address, plan.access.also)).encode()).hexdigest()[:16]
+    notes = {CONFIG: f"{names}-{plan.access.internal_version}"}
     pod = pod_spec(plan.spec, [_container(plan, image)], shape)
     return {
         "apiVersion": "apps/v1",

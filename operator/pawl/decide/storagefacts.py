@@ -73,6 +73,8 @@ class Server:
     pods: tuple[ServerPod, ...] = ()
     trouble: str = ""
     """Why a Pod does not come up, in a sentence."""
+    store: str = ""
+    """Id of the store that its newest template is of."""
 
     def proved(self, store: str, *, read_only: bool) -> bool:
         """Whether every Pod serves this store and, if `read_only`, has refused an upload just now."""
@@ -140,6 +142,8 @@ class Facts:
     """Of access and connectivity, as other parts found them; they pass into the status."""
     blocked: str = ""
     """A sentence if something outside keeps the server from being made: a Secret that is missing, a right."""
+    target_missing: str = ""
+    """A sentence if a Secret of the store that the spec names is not there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,14 @@ from pawl.api.registrywork import Plan, Task
 from pawl.decide.pressure import percent
 from pawl.decide.schedule import due
 from pawl.decide.storagefacts import Facts, Memory
-from pawl.decide.storagemachine_freeze import LEAST_BOUND, collecting, collector_runs, freeze, migrating
+from pawl.decide.storagemachine_freeze import (
+    LEAST_BOUND,
+    collecting,
+    collector_runs,
+    freeze,
+    from_the_future,
+    migrating,
+)
 from pawl.decide.storagemachine_migration import lost
 from pawl.decide.storagemachine_work import State, duration, outcome, second, serves, short, takes_pushes
 from pawl.decide.stores import alone
@@ -191,7 +198,9 @@ def _melt(facts: Facts, memory: Memory, collection: CollectionStatus, store: Sto
 
 
 def _late(facts: Facts, collection: CollectionStatus) -> bool:
-    return collection.thaw_by is None or collection.thaw_by <= facts.now
+    return (
+        collection.thaw_by is None or collection.thaw_by <= facts.now or from_the_future(facts, collection.started_at)
+    )
 
 
 def _end(

@@ -31,6 +31,8 @@ BUSY_COLLECTION: Final = frozenset(
     {CollectionPhase.PLAN, CollectionPhase.FREEZE, CollectionPhase.COLLECT, CollectionPhase.THAW}
 )
 LEAST_BOUND: Final = timedelta(hours=1)
+SKEW: Final = timedelta(minutes=5)
+"""By as much the clocks of two replicas may differ."""
 
 
 class Why(StrEnum):
@@ -71,7 +73,8 @@ def at_work(memory: Memory) -> bool:
 
 def forgotten(facts: Facts, wanted: StoreRef) -> bool:
     """Whether a server runs on another store than the spec names, and nobody remembers which: it is left alone."""
-    return facts.memory.store is None and any(pod.store not in {"", wanted.id} for pod in facts.server.pods)
+    served = {facts.server.store, *(pod.store for pod in facts.server.pods)}
+    return facts.memory.store is None and not served <= {"", wanted.id}
 
 
 def collector_runs(facts: Facts) -> bool:
@@ -88,7 +91,14 @@ def migration_bound(spec: RegistryStorageSpec, now: datetime) -> datetime:
 def overdue(facts: Facts, memory: Memory) -> bool:
     """Whether writers waited for the migration as long as they may."""
     held = memory.freeze
-    return held is not None and held.reason == Why.MIGRATION and held.thaw_by is not None and held.thaw_by <= facts.now
+    if held is None or held.reason != Why.MIGRATION or held.thaw_by is None:
+        return False
+    return held.thaw_by <= facts.now or from_the_future(facts, held.since)
+
+
+def from_the_future(facts: Facts, moment: datetime) -> bool:
+    """Whether the clock was set back since: a time to end by may then be far off."""
+    return moment > facts.now + SKEW
 
 
 def _why(facts: Facts, memory: Memory, *, full: bool) -> Why | None:

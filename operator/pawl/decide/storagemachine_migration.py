@@ -50,6 +50,8 @@ def why_not(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[Reason, str
         return None
     if facts.spec.suspend:
         return Reason.SUSPENDED, f"spec.suspend is set: the bytes stay on {store.label}"
+    if facts.target_missing:
+        return Reason.SECRET_NOT_FOUND, facts.target_missing
     if collecting(memory):
         return Reason.BUSY, f"the move to {wanted.label} begins when the collection has ended"
     failed = memory.migration

@@ -46,8 +46,8 @@ def _copy(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
     done = outcome(facts, Task.BULK, order(migration, Task.BULK))
     if done.state is not State.DONE or migration.retry_at is not None:
         return at_work(facts, memory, migration, done)
-    if facts.spec.suspend or facts.blocked:
-        why = facts.blocked or "spec.suspend is set"
+    if facts.spec.suspend or facts.blocked or facts.target_missing:
+        why = facts.blocked or facts.target_missing or "spec.suspend is set"
         return say(memory, migration, f"the first copy is complete; goes no further: {why}")
     text = "the server is made read-only, so that the last changes can be copied"
     rests = replace(memory, freeze=frozen(facts, memory))
@@ -58,6 +58,8 @@ def _rest(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
     """FREEZE: wait until no Pod that could write is left."""
     if facts.spec.suspend:
         return thaw(facts, memory, migration, Reason.SUSPENDED, "spec.suspend is set: pushes are taken again")
+    if facts.target_missing:
+        return thaw(facts, memory, migration, Reason.SECRET_NOT_FOUND, facts.target_missing)
     if not _rests(facts, migration.source) or facts.stray:
         return say(memory, migration, f"waits until every Pod refuses pushes to {migration.source.label}")
     told = {"attempt": migration.attempt + 1, "message": "copies the last changes"}

@@ -77,7 +77,8 @@ def frozen(facts: Facts, memory: Memory) -> Freeze:
 def at_work(facts: Facts, memory: Memory, migration: MigrationStatus, done: Outcome) -> Memory:
     """Follow a Job: its progress, its failure, and the time of the next try."""
     if migration.retry_at is not None:
-        if migration.retry_at > facts.now or facts.spec.suspend or facts.blocked:
+        waits = facts.now < migration.retry_at <= facts.now + LONGEST_PAUSE  # later: the clock was set back
+        if waits or facts.spec.suspend or facts.blocked:
             return memory
         again = {"retry_at": None, "reason": "", "attempt": migration.attempt + 1}
         return replace(memory, migration=migration.model_copy(update=again))

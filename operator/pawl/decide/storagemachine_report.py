@@ -18,7 +18,7 @@ from pawl.decide.expansion import hindrance
 from pawl.decide.schedule import fault, upcoming
 from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_conditions import Said, collected, corrupt, migrated, pressure, serving, writable
-from pawl.decide.storagemachine_freeze import BUSY_MIGRATION, at_work, collecting, forgotten, migrating
+from pawl.decide.storagemachine_freeze import BUSY_MIGRATION, COPYING, at_work, collecting, forgotten, migrating
 from pawl.decide.storagemachine_migration import lost, why_not
 from pawl.decide.storagemachine_work import LASTING, second
 
@@ -124,8 +124,10 @@ def _stalled(facts: Facts, memory: Memory, wanted: StoreRef) -> tuple[str, str] 
         text = f"claim {store.claim} with the images is gone: restore it, for no empty one is made in its place"
         return Reason.CLAIM_MISSING, text
     why = why_not(facts, memory, wanted)
-    if why is not None and (why[0] in LASTING or why[0] is Reason.COPY_FAILED):
+    if why is not None and why[0] in LASTING | {Reason.COPY_FAILED, Reason.SECRET_NOT_FOUND}:
         return why
+    if facts.target_missing and memory.migration is not None and memory.migration.phase in COPYING:
+        return Reason.SECRET_NOT_FOUND, facts.target_missing
     wrong = fault(facts.spec.collection.schedule)
     return (Reason.INVALID_SPEC, wrong) if wrong else _overfull(facts, memory)
 

@@ -1,7 +1,8 @@
 """Tells one node's containerd which authority vouches for a registry, as long as it runs.
 
 It writes `<certs.d>/<host>` again whenever the mounted authorities change or somebody changed its files, and removes it
-at SIGTERM. Neighbours: `hostsdirectory` owns the files; `progress` tells what came of it. Not here: Kubernetes.
+at SIGTERM. Names that the registry had before lead to the same server: images that are named so are pulled on.
+Neighbours: `hostsdirectory` owns the files; `progress` tells what came of it. Not here: Kubernetes.
 """
 
 from __future__ import annotations
@@ -29,15 +30,24 @@ async def trust(order: Order, tell: Tell, every: float = _EVERY) -> Report:
     """Keep the files until cancelled. Raises InputError where the order says too little."""
     if order.endpoint is None or not order.host:
         raise InputError("the order names no host to trust")
-    directory = Path(order.target.path if order.target else CERTS_DIRECTORY) / order.host
-    if "/" in order.host or order.host in {".", ".."}:
-        raise InputError(f"{order.host} is no host[:port]")
+    directories = _directories(order)
     try:
         while True:
-            tell(_report(order, _kept(order, directory)))
+            steps = [_kept(order, directory) for directory in directories]
+            tell(_report(order, next((step for step in steps if not step.ok), steps[0])))
             await asyncio.sleep(every)
     finally:
-        _gone(directory)
+        for directory in directories:
+            _gone(directory)
+
+
+def _directories(order: Order) -> list[Path]:
+    """Return the directory of each name; the first is that of the address that is told now."""
+    root, names = Path(order.target.path if order.target else CERTS_DIRECTORY), (order.host, *order.also)
+    wrong = next((name for name in names if "/" in name or name in {"", ".", ".."}), None)
+    if wrong is not None:
+        raise InputError(f"{wrong} is no host[:port]")
+    return [root / name for name in dict.fromkeys(names)]
 
 
 def _kept(order: Order, directory: Path) -> Step:
@@ -53,7 +63,7 @@ def _kept(order: Order, directory: Path) -> Step:
         why = error.strerror if isinstance(error, OSError) else "no text"
         return Step(name="Trust", ok=False, message=f"{directory} cannot be kept: {why}")
     said = unread(Path(CONTAINERD_CONFIG))
-    return Step(name="Trust", ok=not said, message=said or f"{order.host} is trusted by this node")
+    return Step(name="Trust", ok=not said, message=said or f"{directory.name} is trusted by this node")
 
 
 def _gone(directory: Path) -> None:

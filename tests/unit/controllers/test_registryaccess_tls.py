@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
+from tests.unit.controllers.registry_doubles import IDENTITY, ApplyingApi, registry
 
 from pawl.cluster.certificates import Pair, fits, lacking, new_authority, new_pair
 from pawl.controllers.registryaccess_secrets import Held
-from pawl.controllers.registryaccess_tls import TRUSTED, Own, carried_out, read_own, trusted
+from pawl.controllers.registryaccess_tls import TRUSTED, Certifying, Own, carried_out, read_own, trusted
+from pawl.decide.access import ServiceSeen
 from pawl.decide.accesspairs import Act, act
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 DAY = timedelta(days=1)
+SECRETS = "/api/v1/namespaces/shop/secrets"
+CONFIGS = "/api/v1/namespaces/shop/configmaps"
 HOSTS = ("main-registry.shop.svc", "images.corp", "10.0.0.7", "fd00::7")
 
 
@@ -94,3 +99,23 @@ def test_a_certificate_never_outlives_its_authority_and_keys_never_show() -> Non
     assert pair.ends <= authority.ends
     assert "PRIVATE" not in repr(pair)
     assert not fits(Pair(pair.certificate, authority.key))
+
+
+async def test_an_authority_that_was_never_handed_out_signs_nothing_until_clients_had_their_time() -> None:
+    """Noted in the Secret and not published: the operator ended in between, and came back after the overlap."""
+    api = ApplyingApi()
+    spec, seen = registry().spec, ServiceSeen("10.0.0.7")
+
+    async def served(now: datetime) -> str:
+        return (await Certifying(api.cluster(), IDENTITY, DAY).keep(spec, seen, now)).version
+
+    first = await served(NOW)
+    renewed = await served(NOW + 4 * 365 * DAY + DAY)
+    assert renewed != first
+    back = NOW + 4 * 365 * DAY + 3 * DAY
+    assert await served(back) == renewed, "nobody knows the next authority"
+    bundle = base64.b64decode(api.objects[f"{SECRETS}/main-registry-tls"]["data"]["ca.crt"]).decode()
+    assert bundle.count("BEGIN") == 2
+    api.put(f"{CONFIGS}/main-registry-ca", {"metadata": {"name": "main-registry-ca"}, "data": {"ca.crt": bundle}})
+    assert await served(back + timedelta(seconds=1)) == renewed, "they were told a second ago"
+    assert await served(back + 2 * DAY) != renewed

@@ -93,3 +93,32 @@ def test_a_memory_goes_through_text_and_status_unchanged() -> None:
     found = memory(5)
     assert memory_of(onto(registry().status, found)) == found
     assert text_of(found) == text_of(memory_of(type(registry().status).model_validate_json(text_of(found))))
+
+
+@pytest.mark.parametrize("edit", ["deleted", "without its label"])
+async def test_a_ledger_that_somebody_took_away_is_written_again(edit: str) -> None:
+    api = ApplyingApi()
+    mine = book(api)
+    await mine.read(KEY, registry())
+    await mine.write(KEY, memory(1))
+    if edit == "deleted":
+        del api.objects[PATH]
+    else:
+        api.objects[PATH]["metadata"]["labels"] = {}
+    await mine.check(KEY, there=False)
+    status = onto(registry().status, memory(1)).wire()
+    assert await mine.read(KEY, registry(status)) == memory(1)
+    await mine.write(KEY, memory(1))
+    assert api.objects[PATH]["metadata"]["labels"]["pawl.dev/registry"] == "main"
+    assert await book(api).read(KEY, registry()) == memory(1)
+
+
+async def test_a_ledger_that_is_there_is_not_read_at_each_look() -> None:
+    api = ApplyingApi()
+    mine = book(api)
+    await mine.read(KEY, registry())
+    await mine.check(KEY, there=False)
+    await mine.write(KEY, memory(1))
+    api.requests.clear()
+    await mine.check(KEY, there=True)
+    assert api.requests == []

@@ -14,7 +14,7 @@ from pawl.api.registrystorage import RegistryStorageStatus
 from pawl.api.registrystorage_status import CollectionStatus, Usage
 from pawl.cluster.events import ObjectRef
 from pawl.controllers.registryapply import Refusal
-from pawl.controllers.registryreport import Look, RegistryReporter, status_of, status_patch, steady
+from pawl.controllers.registryreport import Look, RegistryReporter, former, status_of, status_patch, steady
 from pawl.controllers.registrystore import RegistryStore
 from pawl.decide.storagefacts import Memory, Notice, Step
 
@@ -132,3 +132,18 @@ def test_figures_that_tick_are_written_when_they_moved_by_a_percent(change: dict
 def test_a_meter_that_is_away_leaves_the_figures() -> None:
     assert steady(usage(), None) == usage()
     assert steady(None, usage()) == usage()
+
+
+@pytest.mark.parametrize(
+    ("known", "before", "now", "kept"),
+    [
+        ([], "", "a:1", []),
+        ([], "a:1", "a:1", []),
+        ([], "a:1", "b:1", ["a:1"]),
+        (["a:1"], "b:1", "a:1", ["b:1"]),
+        (["a:1"], "b:1", "", ["a:1"]),
+        (["1", "2", "3", "4"], "0", "9", ["0", "1", "2", "3"]),
+    ],
+)
+def test_what_the_address_was_before_is_kept_in_mind(known: list[str], before: str, now: str, kept: list[str]) -> None:
+    assert former(RegistryStorageStatus(address=before, former_addresses=known), now) == kept

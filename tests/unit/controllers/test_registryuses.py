@@ -80,11 +80,13 @@ async def test_templates_and_what_a_rollback_goes_back_to_count() -> None:
     assert {key[:2] for key in await site.found()} == {("web", "v3"), ("web", "v1"), ("batch", "v1"), ("db", "v7")}
 
 
-async def test_a_digest_counts_under_every_name_and_a_foreign_tag_under_none() -> None:
+async def test_digests_and_tags_count_under_every_name() -> None:
     site = Site()
     site.put("Deployment", "a", spec=template(f"mirror.example.com/web@{DIGEST}"))
     site.put("Deployment", "b", spec=template("docker.io/library/web:v1", "not a reference!"))
-    assert set(await site.found()) == {("", "", DIGEST)}
+    found = await site.found()
+    assert set(found) == {("", "", DIGEST), ("library/web", "v1", "")}
+    assert found["library/web", "v1", ""] == "Deployment shop/b, as docker.io"
 
 
 async def test_every_name_of_the_registry_is_its_name() -> None:

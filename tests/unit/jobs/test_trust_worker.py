@@ -127,3 +127,21 @@ def test_a_containerd_that_does_not_look_is_told(tmp_path: Path, config: str, re
     file.write_text(config)
     assert bool(unread(file)) is not reads
     assert unread(tmp_path / "none") == ""
+
+
+async def test_names_that_a_registry_had_before_lead_to_it(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_text("first")
+    told, wanted = list[Report](), order(tmp_path).model_copy(update={"also": ["old.corp:5000", HOST]})
+    task = asyncio.ensure_future(trust(wanted, told.append, every=0.01))
+    await until(lambda: bool(told))
+    hosts = tomllib.loads((tmp_path / "certs.d" / "old.corp:5000" / "hosts.toml").read_text())
+    assert list(hosts["host"]) == [f"https://{HOST}"]
+    assert told[0].ok
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not os.listdir(tmp_path / "certs.d")  # noqa: PTH208
+
+
+async def test_a_former_name_that_leads_elsewhere(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        await trust(order(tmp_path).model_copy(update={"also": ["../etc"]}), lambda _report: None)
