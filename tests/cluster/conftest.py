@@ -12,7 +12,7 @@ from tests.cluster.api import Api
 from tests.cluster.at_once import Outcomes, wanted
 from tests.cluster.grounds import Play, played
 from tests.cluster.installed import install, wait_for
-from tests.cluster.registry_world_tales import Tale, told
+from tests.cluster.registry_world_tales import Tales, told
 
 from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
@@ -52,7 +52,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def tales(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Tale]]:
+def tales(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tales]:
     """What becomes of every tale of registries; they begin with the first one."""
     found = wanted(request, "tale", Path(__file__).parent)
     with told(found, tmp_path_factory.mktemp("tales"), "tales") as outcomes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,15 +29,27 @@ def tale(function: Tale) -> Callable[..., None]:
     """Make a test of a scenario."""
 
     @pytest.mark.parametrize("tale", [pytest.param(function, id=pytest.HIDDEN_PARAM)])
-    def test(tale: Tale, tales: Outcomes[Tale]) -> None:
+    def test(tale: Tale, tales: Tales) -> None:
         tales.judge(tale)
 
     test.__name__, test.__doc__ = function.__name__, function.__doc__
     return test
 
 
+@dataclass(frozen=True)
+class Tales:
+    """What becomes of tales, and the world in which they are told."""
+
+    outcomes: Outcomes[Tale]
+    world: World
+
+    def judge(self, each: Tale) -> None:
+        """Wait for a tale, and raise what it raised."""
+        self.outcomes.judge(each)
+
+
 @contextmanager
-def told(wanted: Sequence[Tale], directory: Path, name: str) -> Iterator[Outcomes[Tale]]:
+def told(wanted: Sequence[Tale], directory: Path, name: str) -> Iterator[Tales]:
     """Tell all these in one world."""
     with lone_cluster(name) as cluster, closing(Api(cluster.kubeconfig)) as api:
         sized = os.geteuid() == 0
@@ -44,4 +57,4 @@ def told(wanted: Sequence[Tale], directory: Path, name: str) -> Iterator[Outcome
             storage_world(api, cluster, directory, minio=True, sized=sized) as world,
             at_once(wanted, lambda each: each(world), HANDS) as outcomes,
         ):
-            yield outcomes
+            yield Tales(outcomes, world)

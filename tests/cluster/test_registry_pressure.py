@@ -10,9 +10,9 @@ import os
 import random
 
 import pytest
-from tests.cluster.registry_world import Home, filesystem, is_settled, made, soon, still, stocked
+from tests.cluster.registry_world import Home, filesystem, made, soon, still, stocked
 from tests.cluster.registry_world_clients import REFUSED, Away, persist
-from tests.cluster.registry_world_tales import tale
+from tests.cluster.registry_world_tales import Tales, tale
 from tests.support.storageworld import World, is_true
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
@@ -86,17 +86,13 @@ def asked(home: Home, claim: str) -> str:
     return {"24Mi": "24Mi", str(24 << 20): "24Mi"}.get(found, found)
 
 
-@tale
-def test_nothing_is_written_once_every_registry_is_settled(world: World) -> None:
-    """The last one: it watches what the tales before it left behind, and one of its own."""
-    own = made(world, "still", filesystem())
-    own.serve()
-    names = [each["metadata"]["name"] for each in world.api.get(world.path("").rstrip("/")).body["items"]]
-    homes = [Home(world, name, own.spec) for name in names]
-
-    def silent() -> bool:
-        calm = [home for home in homes if is_settled(home.now())]
-        return len(calm) == len(homes)
-
-    soon(silent, "every registry is settled", 200)
+def test_nothing_is_written_once_every_registry_is_settled(tales: Tales) -> None:
+    """The last one: it watches what the tales before it left behind."""
+    listed = tales.world.api.get(tales.world.path("").rstrip("/")).body["items"]
+    homes = [Home(tales.world, each["metadata"]["name"], each["spec"]) for each in listed]
+    if not homes:
+        homes = [made(tales.world, "still", filesystem())]
+        homes[0].serve()
+    for home in homes:
+        home.settled()
     assert still(homes, SILENT) == []
