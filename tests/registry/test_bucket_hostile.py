@@ -103,7 +103,7 @@ async def test_a_registry_moves_out_of_a_bucket_that_fails_each_third_time(fake:
     tree = Tree(tmp_path / "tree").fill(2)
     tree.tag("big", "v1", tree.image("big", 9 * MIB))
     files = [path for path in (tree.root / "docker").rglob("*") if path.is_file()]
-    fake.objects, fake.page = {str(path.relative_to(tree.root)): path.read_bytes() for path in files}, 7
+    fake.objects, fake.page = {str(path.relative_to(tree.root)): path.read_bytes() for path in files}, 1000
 
     def fault(served: Fake, request: web.Request) -> web.StreamResponse | None:
         asked = len(served.seen)
