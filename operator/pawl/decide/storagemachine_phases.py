@@ -16,7 +16,7 @@ from pawl.api.registrystorage_status import MigrationPhase, MigrationStatus, Sto
 from pawl.api.registrywork import Task
 from pawl.decide.storagefacts import Facts, Memory
 from pawl.decide.storagemachine_freeze import SWITCHED, freeze, migration_bound
-from pawl.decide.storagemachine_progress import at_work, enter, fail, frozen, home, order, progressed, say, thaw
+from pawl.decide.storagemachine_progress import at_work, enter, fail, frozen, home, order, progressed, say, stray, thaw
 from pawl.decide.storagemachine_work import State, duration, outcome, second, serves, short, takes_pushes
 from pawl.decide.stores import alone
 
@@ -60,7 +60,9 @@ def _rest(facts: Facts, memory: Memory, migration: MigrationStatus) -> Memory:
         return thaw(facts, memory, migration, Reason.SUSPENDED, "spec.suspend is set: pushes are taken again")
     if facts.target_missing:
         return thaw(facts, memory, migration, Reason.SECRET_NOT_FOUND, facts.target_missing)
-    if not _rests(facts, migration.source) or facts.stray:
+    if facts.stray:
+        return say(memory, migration, stray(facts))
+    if not _rests(facts, migration.source):
         return say(memory, migration, f"waits until every Pod refuses pushes to {migration.source.label}")
     told = {"attempt": migration.attempt + 1, "message": "copies the last changes"}
     return enter(facts, memory, migration, MigrationPhase.FINAL, told)

@@ -67,6 +67,12 @@ def thaw(facts: Facts, memory: Memory, migration: MigrationStatus, reason: Reaso
     return enter(facts, memory, migration, MigrationPhase.BULK, told)
 
 
+def stray(facts: Facts) -> str:
+    """Say what is waited for where a Pod of a Job before still runs, or its node is lost."""
+    text = f"waits until Pod {facts.stray[0]} of an earlier Job has ended: a store has one writer"
+    return f"{text}; if its node is lost for good, delete the Node"
+
+
 def frozen(facts: Facts, memory: Memory) -> Freeze:
     """Return a freeze that begins now."""
     full = memory.freeze is not None and memory.freeze.full
@@ -82,6 +88,8 @@ def at_work(facts: Facts, memory: Memory, migration: MigrationStatus, done: Outc
             return memory
         again = {"retry_at": None, "reason": "", "attempt": migration.attempt + 1}
         return replace(memory, migration=migration.model_copy(update=again))
+    if done.state is State.MISSING and facts.stray:
+        return say(memory, migration, stray(facts))
     if done.state is not State.FAILED:
         return replace(memory, migration=_shown(progressed(migration, done.report), done))
     if done.lasting and migration.phase not in ENDED:

@@ -113,3 +113,12 @@ def test_clocks_of_two_replicas_may_differ_a_little() -> None:
     world.now -= timedelta(minutes=2)
     world.look()
     assert world.want.read_only
+
+
+@pytest.mark.parametrize("phase", ["Preflight", "Freeze"])
+def test_a_pod_of_an_earlier_job_that_does_not_end_is_named(phase: str) -> None:
+    world = moving(phase)
+    world.works.clear()
+    world.stray["old-pod"] = Task.FINAL
+    world.look()
+    assert "Pod old-pod of an earlier Job" in world.memory.migration.message
