@@ -94,5 +94,5 @@ def test_nothing_is_written_once_every_registry_is_settled(tales: Tales) -> None
         homes = [made(tales.world, "still", filesystem())]
         homes[0].serve()
     for home in homes:
-        home.settled()
+        home.until(lambda found: not is_true(found, "Reconciling"))
     assert still(homes, SILENT) == []
