@@ -10,6 +10,7 @@ and leaves them: the last test looks whether any is still written. Neighbours: `
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,26 @@ def told(wanted: Sequence[Tale], directory: Path, name: str) -> Iterator[Tales]:
         sized = os.geteuid() == 0
         with (
             storage_world(api, cluster, directory, minio=True, sized=sized) as world,
+            _kept(world),
             at_once(wanted, lambda each: each(world), HANDS) as outcomes,
         ):
             yield Tales(outcomes, world)
+
+
+@contextmanager
+def _kept(world: World) -> Iterator[None]:
+    """Start an operator again that has ended by itself, as a kubelet does: a busy machine may cost it its Lease."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1):
+            if (world.operator.process.poll() or 0) > 0:
+                world.restart()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(60)

@@ -103,17 +103,17 @@ class Lives:
         self._program.stdin.flush()
 
     def over(self) -> bool:
-        """Whether the life ended; AssertionError if it did not end by its doom."""
+        """Whether the life ended: by its doom, or, on a busy machine, as it lost its Lease."""
         assert self._program.stdout
         if not select.select([self._program.stdout], [], [], 0)[0]:
             return False
-        assert self._program.stdout.readline().strip() == b"9", self.log.read_text()[-2000:]
+        self._program.stdout.readline()
         return True
 
-    def doom(self) -> str:
-        """By which doom the last one died."""
+    def dooms(self) -> list[str]:
+        """By what they died, in order."""
         said = [line for line in self.log.read_text().splitlines() if '"doomed"' in line]
-        return str(json.loads(said[-1])["doom"])
+        return [str(json.loads(line)["doom"]) for line in said]
 
     def close(self) -> None:
         """End whoever lives."""
@@ -127,18 +127,16 @@ class Lives:
 
 def lived_through(world: World, dooms: Sequence[str], over: Callable[[], object]) -> list[str]:
     """Let operators die at these dooms, one after another, until it is over; those that came true."""
-    done: list[str] = []
+    end = time.monotonic() + DEADLINE * 2
     with closing(Lives(world, world.directory / f"lives-{uuid4().hex[:6]}.log")) as lives:
         while True:
-            left = dooms[dooms.index(done[-1]) + 1 :] if done else dooms
-            lives.live(left)
-            end = time.monotonic() + DEADLINE
+            done = lives.dooms()
+            lives.live(dooms[dooms.index(done[-1]) + 1 :] if done else dooms)
             while not lives.over():
                 if over():
                     return done
                 assert time.monotonic() < end, f"after {done}: {lives.log.read_text()[-2000:]}"
                 time.sleep(0.05)
-            done.append(lives.doom())
 
 
 def at(dooms: Sequence[str]) -> set[str]:
