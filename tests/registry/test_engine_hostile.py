@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -152,3 +153,19 @@ async def test_a_worker_that_was_overtaken_ends(tree: Tree, tmp_path: Path) -> N
     assert (late.ok, late.reason) == (False, "CopyFailed")
     assert "another worker" in late.message
     assert links(target) == after[0]
+
+
+async def test_a_registry_of_its_own_is_not_taken_though_all_its_blobs_are_known(tree: Tree, tmp_path: Path) -> None:
+    """Images that were promoted to it from the source, under tags of its own: these would be deleted as surplus."""
+    other = tmp_path / "other"
+    shutil.copytree(tree.root / layout.ROOT, other / layout.ROOT)
+    work = order(Task.BULK, at(tree.root), at(other))
+    tags = other / layout.REPOSITORIES / "multi/_manifests/tags"
+    shutil.copytree(tags / "latest", tags / "released")
+    before = links(other)
+    report = await bulk(work, silent, QUICK)
+    assert (report.ok, report.reason) == (False, "TargetNotEmpty")
+    assert "multi/_manifests/tags/released" in report.message
+    assert links(other) == before
+    shutil.rmtree(tags / "released")
+    assert (await moved(tree.root, other)).ok

@@ -3,8 +3,9 @@
 A target that holds a registry is refused, for its tags would be deleted as surplus. It is taken all the same if it
 took part in this migration before, or if every blob that it names is in the source or in a ledger on the source: then
 it holds nothing that the source never had. That is what a store is that a way back leads to, and what a migration
-that was given up left behind; it needs no mark on a store that must stay as it was. What such a store holds counts
-only after it was hashed once. Neighbours: `migrate` asks, `preflight` finds what is wrong with a source.
+that was given up left behind; it needs no mark on a store that must stay as it was. Where no move was ever made from or
+to either of them, each link must be in the source, too: a registry of its own may share every blob. What such a store
+holds counts only after it was hashed once. Neighbours: `migrate` asks, `preflight` finds what is wrong with a source.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pawl.decide.layout import EntryKind
 from pawl.jobs.copyscan import Faults, Scan
 from pawl.jobs.copysets import Sizes
 from pawl.jobs.copystore import MIB, SCRATCH, CopyStore
-from pawl.jobs.ledger import recorded
+from pawl.jobs.ledger import is_about, recorded
 from pawl.jobs.store import Space, Store, StoreError
 
 _RESERVE: Final = 1024 * MIB
@@ -61,12 +62,14 @@ async def may_take(source: CopyStore, target: CopyStore) -> None:
     """Raise Halt(TargetNotEmpty) where a target holds what the source never had."""
     strangers = Faults()
     known: Sizes | None = None
+    moved = await _has_moved(source) or await _has_moved(target)
     async for page in target.list(layout.ROOT + "/"):
         for each in page:
-            digest = layout.parse(each.key).digest
-            if digest:
+            entry = layout.parse(each.key)
+            if entry.kind is EntryKind.BLOB or entry.kind in layout.LINKS:
                 known = known or await _ever_had(source)
-                if digest not in known:
+                alien = entry.digest not in known if entry.digest else False
+                if alien or (not moved and entry.kind in layout.LINKS and each.key not in known):
                     strangers.add(each.key)
     if strangers.count:
         raise Halt(
@@ -76,11 +79,18 @@ async def may_take(source: CopyStore, target: CopyStore) -> None:
         )
 
 
+async def _has_moved(store: CopyStore) -> bool:
+    return any([is_about(each.key) async for page in store.list(layout.OWN) for each in page])
+
+
 async def _ever_had(source: CopyStore) -> Sizes:
     known = Sizes()
     async for page in source.list(layout.BLOBS):
         for each in page:
             known.put(layout.parse(each.key).digest, each.size)
+    async for page in source.list(layout.REPOSITORIES):
+        for each in page:
+            known.put(each.key, 0)
     async for blob in recorded(source):
         known.put(blob.digest, blob.size)
     return known

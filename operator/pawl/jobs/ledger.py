@@ -114,6 +114,11 @@ class Ledger:
         return start
 
 
+def is_about(key: str) -> bool:
+    """Whether a key says that a store was the target of a migration."""
+    return key.startswith(_PREFIX) and key.endswith("/about")
+
+
 async def recorded(store: CopyStore) -> AsyncIterator[Blob]:
     """Yield every blob that any migration ever brought to a store."""
     async for blob in _read(store, _PREFIX):
