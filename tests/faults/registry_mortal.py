@@ -37,11 +37,12 @@ class Foretold(Mortal):
     """Dies when one of its dooms has come. `left` counts what may still be written, -1 until then."""
 
     dooms: tuple[str, ...] = ()
+    registry: str = ""
     doom: str = ""
 
     async def send(self, request: Request) -> Answer:
         answer = await self.inner.send(request)
-        if is_write(request) and answer.status < REFUSED:
+        if is_write(request) and answer.status < REFUSED and (request.name or "").startswith(self.registry):
             self._heed(request)
             if self.left == 0:
                 log.info("doomed", doom=self.doom)
@@ -79,7 +80,7 @@ def _phases(memory: dict[str, Any]) -> set[str]:
 async def _live(options: argparse.Namespace, dooms: tuple[str, ...]) -> None:
     configure(LogSettings())
     replica = await build(Settings(namespace=options.namespace, image=options.image))
-    replica.cluster._transport = Foretold(replica.cluster._transport, -1, dooms)
+    replica.cluster._transport = Foretold(replica.cluster._transport, -1, dooms, options.registry)
     await Operator(replica).run(asyncio.Event())
 
 
@@ -99,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Operators that die at phases of a registry.")
     parser.add_argument("--namespace", required=True)
     parser.add_argument("--image", required=True)
+    parser.add_argument("--registry", required=True, help="only writes of this one count")
     options = parser.parse_args()
     for line in sys.stdin:
         sys.stdout.write(f"{_die(options, tuple(line.split()))}\n")

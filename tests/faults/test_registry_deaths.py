@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ class Lives:
     """Operators that follow each other; the Lease of a dead one is taken away, so that nobody waits for it."""
 
     world: World
+    registry: str
     log: Path
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Lives:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("PAWL_")}
         with self.log.open("wb") as stream:
             self._program = subprocess.Popen(
-                [*argv, "--image", IMAGE],
+                [*argv, "--image", IMAGE, "--registry", self.registry],
                 env=environ | {"KUBECONFIG": str(self.world.cluster.kubeconfig)},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -125,10 +127,11 @@ class Lives:
                 pipe.close()
 
 
-def lived_through(world: World, dooms: Sequence[str], over: Callable[[], object]) -> list[str]:
+def lived_through(home: Home, dooms: Sequence[str], over: Callable[[], object]) -> list[str]:
     """Let operators die at these dooms, one after another, until it is over; those that came true."""
     end = time.monotonic() + DEADLINE * 2
-    with closing(Lives(world, world.directory / f"lives-{uuid4().hex[:6]}.log")) as lives:
+    world = home.world
+    with closing(Lives(world, home.name, world.directory / f"lives-{uuid4().hex[:6]}.log")) as lives:
         while True:
             done = lives.dooms()
             lives.live(dooms[dooms.index(done[-1]) + 1 :] if done else dooms)
@@ -152,6 +155,14 @@ def served(home: Home, shelf: Shelf, tag: str) -> None:
     home.whole(shelf)
 
 
+@pytest.fixture(scope="module")
+def jobs(world: World) -> Iterator[Future[None]]:
+    """The Jobs die beside the operators: most of it is waiting."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(jobs_that_die, world)
+
+
+@pytest.mark.usefixtures("jobs")
 def test_operators_that_die_at_every_phase(world: World) -> None:
     home = made(world, "dies", filesystem())
     home.spec |= {"collection": {"minimumAge": "0s", "maxDeletePercent": 100}}
@@ -160,7 +171,7 @@ def test_operators_that_die_at_every_phase(world: World) -> None:
     shelf = stocked(home, "deaths/web")
     world.operator.kill()
     home.change(storage=world.bucket("deaths"))
-    done = lived_through(world, OUT, lambda: home.phase() == "Hold")
+    done = lived_through(home, OUT, lambda: home.phase() == "Hold")
     world.restart()
     found = home.until(lambda it: it["status"]["migration"]["phase"] == "Hold")["status"]
     assert found["store"]["bucket"] == "deaths"
@@ -169,7 +180,7 @@ def test_operators_that_die_at_every_phase(world: World) -> None:
 
     world.operator.kill()
     home.annotate(COLLECT_AT)
-    done = lived_through(world, CLEAN, lambda: (home.now()["status"].get("collection") or {}).get("finishedAt"))
+    done = lived_through(home, CLEAN, lambda: (home.now()["status"].get("collection") or {}).get("finishedAt"))
     world.restart()
     home.until(lambda it: (it["status"].get("collection") or {}).get("finishedAt"))
     assert at(done) >= {f"collection/{each}" for each in ("Plan", "Freeze", "Collect", "Thaw")}, done
@@ -180,7 +191,12 @@ def test_operators_that_die_at_every_phase(world: World) -> None:
     served(home, shelf, "in-the-end")
 
 
-def test_jobs_that_are_killed_at_every_phase(world: World) -> None:
+def test_jobs_that_are_killed_at_every_phase(jobs: Future[None]) -> None:
+    jobs.result()
+
+
+def jobs_that_die(world: World) -> None:
+    """Kill each Job of a migration once: after a pause it is begun again, and goes on where it was."""
     home = made(world, "jobs", filesystem())
     home.serve()
     shelf = stocked(home, "deaths/jobs")
