@@ -2,7 +2,8 @@
 
 The first rule whose repositories match decides about a repository. A tag stays if any reason holds; a manifest stays if
 a tag that stays, an image in use, its youth or `keepUntagged` needs it, directly, through an index or as a referrer of
-what stays. Referrer tags (`sha256-<hex>`, with cosign's endings) follow the image that they are about.
+what stays. Referrer tags (`sha256-<hex>`, with cosign's endings) follow the image that they are about, also one that
+another repository holds: signatures may have a repository of their own.
 Neighbours: `decide.retentionrules` compiles rules, `decide.compact` is the form of digests, `jobs.collectplan` makes a
 plan of this and holds it against the caps. Not here: input and output, what is broken in a store.
 """
@@ -50,6 +51,7 @@ class _Case:
     repository: Repository
     terms: Terms
     used: Used
+    elsewhere: frozenset[Digest] = frozenset()
     reasons: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
@@ -75,10 +77,20 @@ def judge_all(
     """Return what becomes of each repository. Raises Stalled(InvalidPattern) and Stalled(InvalidSpec)."""
     compiled = compile_terms(rules, collection, now)
     by_repository = _by_repository(uses)
-    return {
-        name: _judge(name, repository, terms_for(name, compiled), by_repository[name] + by_repository[""])
-        for name, repository in repositories.items()
-    }
+
+    def judged(name: str, elsewhere: frozenset[Digest] = frozenset()) -> Judged:
+        uses = by_repository[name] + by_repository[""]
+        return _judge(name, repositories[name], terms_for(name, compiled), uses, elsewhere)
+
+    found = {name: judged(name) for name in repositories}
+    strays = {name: about for name, repository in repositories.items() if (about := _strays(repository))}
+    kept = frozenset[Digest]().union(*(one.kept for one in found.values())) if strays else frozenset[Digest]()
+    return found | {name: judged(name, about & kept) for name, about in strays.items() if about & kept}
+
+
+def _strays(repository: Repository) -> frozenset[Digest]:
+    """Return what referrer tags are about that this repository does not hold."""
+    return frozenset(filter(None, map(subject_of, repository.tags))) - repository.revisions.keys()
 
 
 def _by_repository(uses: Iterable[Use]) -> defaultdict[str, tuple[Use, ...]]:
@@ -88,9 +100,11 @@ def _by_repository(uses: Iterable[Use]) -> defaultdict[str, tuple[Use, ...]]:
     return defaultdict(tuple, {name: tuple(several) for name, several in found.items()})
 
 
-def _judge(name: str, repository: Repository, terms: Terms, uses: Sequence[Use]) -> Judged:
+def _judge(
+    name: str, repository: Repository, terms: Terms, uses: Sequence[Use], elsewhere: frozenset[Digest]
+) -> Judged:
     used = used_of(uses, repository.revisions, repository.nodes) if terms.in_use else Used()
-    case = _Case(name, repository, terms, used)
+    case = _Case(name, repository, terms, used, elsewhere)
     for tag, reason in _own_reasons(case):
         case.reasons.setdefault(tag, reason)
     kept = _closure(case)
@@ -106,6 +120,7 @@ def _own_reasons(case: _Case) -> Iterable[tuple[str, tuple[str, str]]]:
     yield from ((tag, ("InUse", by)) for tag, at in tags.items() if (by := case.used.by(tag, at.digest)))
     yield from ((tag, ("KeepLast", terms.label)) for tag in _last(plain, tags, terms.keep_last))
     yield from ((tag, ("KeepYounger", terms.label)) for tag in plain if _since(tags[tag].pushed, terms.younger))
+    yield from ((tag, ("Referrer", unpack(about))) for tag in tags if (about := subject_of(tag)) in case.elsewhere)
     yield from ((tag, ("MinimumAge", "")) for tag, at in tags.items() if terms.is_young(at.pushed))
 
 

@@ -207,3 +207,16 @@ def test_many_stars_cost_no_time() -> None:
     began = datetime.now(UTC)
     assert not compile_glob("*a" * 60 + "b").is_whole(b"a" * 250)
     assert datetime.now(UTC) - began < timedelta(seconds=1)
+
+
+def test_signatures_in_a_repository_of_their_own_follow_images_of_another() -> None:
+    about = {name: f"sha256-{raw(name).hex()}.sig" for name in ("kept", "gone", "nowhere")}
+    sigs = repository({about[name]: (f"sig of {name}", 50) for name in about})
+    web = repository({"v1": ("kept", 50), "old": ("gone", 60)})
+    found = judge_all({"sigs": sigs, NAME: web}, [rule(keep_tags=["^v"])], Collection(), (), NOW)
+    assert reasons(found["sigs"]) == {
+        about["kept"]: "Referrer",
+        about["gone"]: "-Referrer",
+        about["nowhere"]: "-Referrer",
+    }
+    assert found["sigs"].kept == {raw("sig of kept")}
