@@ -12,7 +12,8 @@ from tests.support.minio import minio
 from tests.support.rclone import rclone_s3
 
 from pawl.api.registrywork import Place
-from pawl.jobs.bucket import Bucket, connect, part_size
+from pawl.jobs.bucket import Bucket, part_size
+from pawl.jobs.bucketclient import connect
 from pawl.jobs.bucketerrors import told as told_by_bucket
 from pawl.jobs.copystore import MIB, PIECE, Body, CopyStore, Damaged, Patience
 from pawl.jobs.filecalls import told as told_by_system

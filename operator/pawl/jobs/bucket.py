@@ -14,9 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 from uuid import uuid4
 
 import obstore
@@ -24,12 +22,11 @@ from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
 from pawl.api.registrywork import Place
+from pawl.jobs.bucketclient import connect
 from pawl.jobs.bucketerrors import OddKey, told
+from pawl.jobs.bucketreads import Readers, worth_a_try
 from pawl.jobs.copystore import HURRY, MIB, PIECE, SCRATCH, Body, Hash, Patience, windowed
 from pawl.jobs.store import Object, ObjectMissing, Space, StoreError, StoreFull, StoreRefused
-
-if TYPE_CHECKING:  # the library has these for type checkers alone
-    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 T = TypeVar("T")
 PAGE: Final = 1000
@@ -40,38 +37,12 @@ AHEAD: Final = 3
 """Pieces of one object that are asked for at once."""
 AT_ONCE: Final = 32
 """Small objects that are asked for or sent at once."""
-_RETRIES: Final[RetryConfig] = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 _CONTENT: Final = {"Content-Type": "application/octet-stream"}
 
 
 def part_size(size: int) -> int:
     """Return the bytes of a part, so that an object has at most 9000 of the 10,000 that S3 allows."""
     return max(PART, -(-size // PARTS // MIB) * MIB)
-
-
-def connect(place: Place) -> S3Store:
-    """Return a client with the credentials that the files hold now."""
-    config: S3Config = {
-        "bucket": place.bucket,
-        "region": place.region,
-        "virtual_hosted_style_request": not place.path_style,
-        "disable_bulk_delete": True,
-    }
-    if place.endpoint:
-        config["endpoint"] = place.endpoint
-    if place.credentials:
-        directory = Path(place.credentials)
-        config["access_key_id"] = (directory / "accessKey").read_text().strip()
-        config["secret_access_key"] = (directory / "secretKey").read_text().strip()
-    client: ClientConfig = {
-        "allow_http": place.endpoint.startswith("http://"),
-        "connect_timeout": "10s",
-        "read_timeout": "60s",
-        "timeout": "15m",
-    }
-    if place.ca_file:
-        client["root_certificate"] = Path(place.ca_file).read_bytes()
-    return S3Store(config=config, client_options=client, retry_config=_RETRIES)
 
 
 class Bucket:
@@ -86,6 +57,7 @@ class Bucket:
         self._held: S3Store | None = None
         self._prefix = f"{place.root_directory.strip('/')}/".lstrip("/")
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._readers = Readers(self._prefix, lambda error, key: told(error, self.label, key))
         self._ranges: bool | None = None
 
     @property
@@ -121,7 +93,12 @@ class Bucket:
     async def read_many(self, wanted: Sequence[tuple[str, int]], *, cold: bool = False) -> Sequence[Body | StoreError]:
         """Return objects whole, many at once, each or why it could not be read."""
         del cold
-        return await asyncio.gather(*(self._one(key, size) for key, size in wanted))
+        found = await self._readers.read(self._client, wanted)
+        lost = {number: one for number, one in enumerate(wanted) if worth_a_try(found[number])}
+        again = await asyncio.gather(*(self._one(*one) for one in lost.values()))
+        for number, body in zip(lost, again, strict=True):
+            found[number] = body
+        return found
 
     async def write(self, key: str, body: bytes) -> None:
         """Write one object."""
@@ -220,6 +197,7 @@ class Bucket:
     async def close(self) -> None:
         """Let go of the client."""
         self._held = None
+        self._readers.close()
 
     def _client(self) -> S3Store:
         if self._held is None:

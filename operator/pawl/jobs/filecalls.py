@@ -41,6 +41,28 @@ def listed(entry: os.DirEntry[str], skip: int) -> Iterator[Object]:
         yield Object(entry.path[skip:], found.st_size, found.st_mtime)
 
 
+def write_new(path: Path, body: Body) -> None:
+    """Write a file whole. Of a million small files each call to the system counts, so there are three."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        rest = memoryview(body)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
+
+
+def give_name(path: Path, final: Path) -> None:
+    """Rename a file to where it belongs; its directory is new more often than not."""
+    directory = os.path.dirname(final)  # noqa: PTH120 - a third of the cost of pathlib's
+    with suppress(FileExistsError):
+        try:
+            os.mkdir(directory)  # noqa: PTH102
+        except FileNotFoundError:
+            os.makedirs(directory, exist_ok=True)  # noqa: PTH103
+    os.replace(path, final)  # noqa: PTH105
+
+
 def discard(staged: Sequence[tuple[Path, str]]) -> None:
     """Take away the files that were staged and got no key."""
     for path, _ in staged:

@@ -25,7 +25,7 @@ from typing import Final
 
 from pawl.jobs.copystore import PIECE, SCRATCH, Body, Hash, windowed
 from pawl.jobs.filebarrier import Barrier
-from pawl.jobs.filecalls import discard, hash_file, listed, open_partial, told, write_at
+from pawl.jobs.filecalls import discard, give_name, hash_file, listed, open_partial, told, write_at, write_new
 from pawl.jobs.store import Object, Space, StoreError, StoreRefused
 
 PAGE: Final = 1000
@@ -240,13 +240,12 @@ class Filesystem:
         for number, (key, body) in enumerate(bodies):
             path = scratch / f"{batch}-{number}"
             staged.append((path, key))
-            path.write_bytes(body)
+            write_new(path, body)
 
-    def _name(self, staged: Sequence[tuple[Path, str]]) -> None:
+    def _name(self, staged: MutableSequence[tuple[Path, str]]) -> None:
         for path, key in staged:
-            final = self._path(key)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(final)
+            give_name(path, self._path(key))
+        staged.clear()
 
     async def _fill(self, descriptor: int, start: int, pieces: AsyncIterator[Body]) -> None:
         offset = start
