@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.registry.migrations import QUICK, Tree, at, order, silent
+from tests.registry.migrations import QUICK, Tree, at, dangling, order, silent
 from tests.registry.mortalstore import Wrapped
 
 from pawl.api.registrystorage_spec import Verify
@@ -169,3 +170,13 @@ async def test_a_registry_of_its_own_is_not_taken_though_all_its_blobs_are_known
     assert links(other) == before
     shutil.rmtree(tags / "released")
     assert (await moved(tree.root, other)).ok
+
+
+async def test_two_workers_at_once_leave_a_valid_registry_and_a_third_ends_the_work(tree: Tree, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    work = order(Task.BULK, at(tree.root), at(target))
+    both = await asyncio.gather(bulk(work, silent, QUICK), bulk(work, silent, QUICK))
+    assert {report.reason for report in both} <= {"", "CopyFailed"}
+    assert dangling(target) == []
+    assert (await moved(tree.root, target)).ok
+    assert links(target) == links(tree.root)
