@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.operators import Operator, good
 from tests.cluster.override_stage import Stage, stage_of, wait_for
@@ -133,14 +134,18 @@ class Site:
 
     @property
     def place(self) -> Place:
-        """Where to push, as Pawl's user, with the authority that is published."""
+        """Where to push, as Pawl's user, with the authority that is published; it answers there."""
         config = good(self.stage.api.get(self.stage.path("configmaps", f"{NAME}-registry-ca"))).body["data"]
         users = good(self.stage.api.get(self.stage.path("secrets", f"{NAME}-registry-users"))).body["data"]
         user, password = (base64.b64decode(users[key]).decode() for key in ("username", "password"))
-        return Place(self.status()["address"], ssl.create_default_context(cadata=config["ca.crt"]), (user, password))
+        tls = ssl.create_default_context(cadata=config["ca.crt"])
+        found = Place(self.status()["address"], tls, (user, password))
+        # kube-proxy follows a Pod a moment after it is Ready.
+        wait_for(lambda: answers(found), PATIENCE, f"{found.registry} to answer", seen=self._seen)
+        return found
 
     def push(self, program: Program, tool: bytes) -> Placed:
-        """Push an image, as soon as the server takes it."""
+        """Push an image."""
         return put(self.place, program, tool)
 
     def has(self, placed: Placed) -> bool:
@@ -161,6 +166,15 @@ def condition(kind: str, status: str = "True") -> Callable[[Json], bool]:
         )
 
     return holds
+
+
+def answers(place: Place) -> bool:
+    """Whether a registry lets its user in."""
+    with place.client() as client:
+        try:
+            return client.get("/v2/").status_code == 200
+        except httpx.TransportError:
+            return False
 
 
 def ready(pod: Json) -> bool:
