@@ -25,7 +25,7 @@ from pawl.controllers.registryapply import Applier, Done, Guard, controller
 from pawl.controllers.registryfacts import Gathered, is_proof
 from pawl.decide.proofs import PROOFS, Said, fingerprint, of_probe, of_pull, passed, probe_order, written
 from pawl.decide.registrynames import SERVER, WORK, Names
-from pawl.decide.registryview import ending
+from pawl.decide.registryview import ending, node
 from pawl.decide.registryworkview import order_of, pods_of, works_of
 from pawl.decide.storagefacts import WorkWant
 from pawl.decide.workobjects import WorkAbout, pull_job, work_objects
@@ -163,7 +163,8 @@ class Proofs:
         """Begin the pull of an image, or judge it; what is judged goes."""
         facts, live = gathered.facts, gathered.live
         about = WorkAbout(self._image, Order(task=Task.PROBE, id=""), gathered.access, self._pull_secrets)
-        wanted = pull_job(facts.spec, facts.identity, reference, about)
+        servers = (node(pod) for pod in live.of("Pod", SERVER))
+        wanted = pull_job(facts.spec, facts.identity, reference, about, filter(None, servers))
         job = live.get("Job", wanted["metadata"]["name"])
         if job is None:
             job = _anywhere(wanted) if await self._single() else wanted

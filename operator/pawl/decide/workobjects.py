@@ -6,6 +6,7 @@ Neighbours: `workplaces` says where a Pod finds its stores, `jobs` carries order
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from pawl.api.registrystorage_status import StoreRef
 from pawl.api.registrywork import ORDER_DIRECTORY, ORDER_FILE, TOKEN_VARIABLE, WORK_PORT, Order, Task
 from pawl.decide.access import AccessFacts
 from pawl.decide.durations import parse_duration
-from pawl.decide.registrynames import ORDER, SERVER, WORK, Names, labels, metadata, selector
+from pawl.decide.registrynames import ORDER, WORK, Names, labels, metadata
 from pawl.decide.serverobjects_pod import (
     OUT,
     WORKER_RESOURCES,
@@ -24,7 +25,6 @@ from pawl.decide.serverobjects_pod import (
     claim,
     config_map,
     from_secret,
-    on_host,
     pod_spec,
     resources,
     scratch,
@@ -93,11 +93,17 @@ def work_objects(spec: RegistryStorageSpec, identity: Identity, work: WorkWant, 
     return _config(job), _job(job)
 
 
-def pull_job(spec: RegistryStorageSpec, identity: Identity, reference: str, about: WorkAbout) -> Json:
-    """Return a Job whose Pod pulls an image on another node than the server's. It has no program: it is the pull."""
+def pull_job(
+    spec: RegistryStorageSpec, identity: Identity, reference: str, about: WorkAbout, away_from: Iterable[str]
+) -> Json:
+    """Return a Job whose Pod pulls an image on other nodes than these, the server's. It has no program: it is the pull.
+
+    Not by an anti-affinity to the server's Pod: one that waits would take the node as soon as the server is made anew,
+    and the server could not come back to it.
+    """
     work = WorkWant(task=Task.PROBE, order=f"pull/{reference}")
     job = _Job(spec, identity, work, about)
-    away = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_at_server(job)]}}
+    fields = [{"key": "metadata.name", "operator": "NotIn", "values": [each]} for each in sorted(set(away_from))]
     own = (about.access.pull_secret,) if about.access.pull_secret else ()
     container = Container(
         name="pull",
@@ -107,12 +113,9 @@ def pull_job(spec: RegistryStorageSpec, identity: Identity, reference: str, abou
         resources={"requests": {"cpu": "1m", "memory": "1Mi"}, "limits": {"memory": "16Mi"}},
         more={"imagePullPolicy": "Always"},
     )
+    away = _on_nodes(fields) if fields else {}
     shape = Shape(pull_secrets=own, affinity=away, more={"restartPolicy": "Never", "terminationGracePeriodSeconds": 1})
     return _wrapped(job, pod_spec(spec, [container], shape))
-
-
-def _at_server(job: _Job) -> Json:
-    return on_host(selector(job.identity.name, SERVER))
 
 
 def _config(job: _Job) -> Json:
@@ -178,8 +181,11 @@ def _affinity(job: _Job) -> Json:
         return {}
     if not job.about.server_node:
         return {}
-    field = {"key": "metadata.name", "operator": "In", "values": [job.about.server_node]}
-    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    return _on_nodes([{"key": "metadata.name", "operator": "In", "values": [job.about.server_node]}])
+
+
+def _on_nodes(fields: list[Json]) -> Json:
+    terms = {"nodeSelectorTerms": [{"matchFields": fields}]}
     return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
 
 
