@@ -15,6 +15,7 @@ from bench.drift import drift
 from bench.idle import idle
 from bench.image import image
 from bench.policies import first
+from bench.registry import PARTS, Scale, registry
 from bench.rollout import rollout
 from bench.rollout_idle import look
 from bench.rows import Row, load, machine, markdown, save
@@ -28,11 +29,15 @@ ROOT = Path(__file__).resolve().parent.parent
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench ARGS=")
     parser.add_argument(
-        "names", nargs="*", help="tags, idle, image, shared, world, look, rollout, drift, first; default: all"
+        "names", nargs="*", help="tags, idle, image, shared, world, look, rollout, drift, registry, first; default: all"
     )
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md from the last run of each")
     parser.add_argument("--idle", type=float, default=300.0, help="seconds of silence to watch in `first`")
+    parser.add_argument("--gib", type=float, default=10.0, help="GiB that `registry` moves; three times that is needed")
+    parser.add_argument("--scratch", default="", help="where `registry` keeps its bytes, for the next run, too")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this of `registry`; may be repeated")
     options = parser.parse_args()
+    scale = Scale(options.gib, options.scratch, tuple(options.part or PARTS))
     scenarios: dict[str, Callable[[Path], list[Row]]] = {
         "tags": tags,
         "idle": idle,
@@ -43,6 +48,7 @@ def main() -> None:
         "look": look,
         "rollout": rollout,
         "drift": drift,
+        "registry": partial(registry, scale=scale),
         "first": partial(first, idle_seconds=options.idle),
     }
     out = ROOT / "bench" / "out"
@@ -51,10 +57,15 @@ def main() -> None:
     console.print(machine())
     for name in options.names or scenarios:
         rows = scenarios[name](out)
-        save(out, name, (first if name == "first" else scenarios[name]).__doc__ or "", rows)
+        save(out, name, told(scenarios[name]), rows)
         console.print(_table(name, rows))
     if options.write:
         (ROOT / "docs" / "benchmarks.md").write_text(markdown(load(out, tuple(scenarios))))
+
+
+def told(scenario: Callable[[Path], list[Row]]) -> str:
+    """What a scenario says of itself."""
+    return (scenario.func if isinstance(scenario, partial) else scenario).__doc__ or ""
 
 
 def _table(name: str, rows: list[Row]) -> Table:
