@@ -25,9 +25,9 @@ from pawl.cli.demo_story import Story
 from pawl.cli.units import rate, size, span
 from pawl.sandbox.images import build
 
-START: Final = 60.0
+START: Final = 90.0
 """Seconds for a new leader and for the registry to come up, on a busy machine."""
-MOVING: Final = 90.0
+MOVING: Final = 150.0
 """Seconds for a whole move."""
 MODEL: Final = "shop/model"
 FIRST, SECOND = Layer(1), Layer(2)
