@@ -100,6 +100,22 @@ async def test_a_job_without_an_owner_goes_too() -> None:
     assert hands.api.writes() == [("delete", "main-registry-final-1")]
 
 
+async def test_a_job_that_keeps_the_volume_away_goes_and_is_made_again_beside_the_server() -> None:
+    hands = Hands()
+    bulk = WorkWant(Task.BULK, "m1/bulk/1", STORE, BUCKET)
+    await keep(hands, bulk)
+    (path,) = (path for path in hands.api.objects if path.startswith(JOBS))
+    owner = [{"uid": hands.api.objects[path]["metadata"]["uid"]}]
+    root = "/api/v1/namespaces/shop/pods"
+    hands.api.put(f"{root}/s", pod("s", "server", "n1"))
+    hands.api.put(f"{root}/w", pod("w", "work", "n1", ownerReferences=owner))
+    await keep(hands, bulk)
+    assert path in hands.api.objects
+    hands.api.put(f"{root}/s", pod("s", "server", "n2"))
+    await keep(hands, bulk)
+    assert path not in hands.api.objects
+
+
 async def keep(hands: Hands, *works: WorkWant, fault: Exception | None = None) -> None:
     async def uses() -> tuple[Use, ...]:
         if fault is not None:
@@ -107,7 +123,8 @@ async def keep(hands: Hands, *works: WorkWant, fault: Exception | None = None) -
         return ()
 
     jobs = Jobs(hands.cluster, hands.applier, hands.guard, "pawl:1")
-    await jobs.keep(await hands.gathered(registry()), works, uses, hands.done)
+    gathered = await hands.gathered(registry(), memory=Memory(1, STORE))
+    await jobs.keep(gathered, works, uses, hands.done)
 
 
 async def test_uses_that_cannot_be_seen_any_more_are_refused_and_stop_nothing_else() -> None:
