@@ -145,16 +145,20 @@ class Home:
         volume = self.api.get(f"api/v1/persistentvolumes/{self.api.get(path).body['spec']['volumeName']}").body
         return Path(volume["spec"]["hostPath"]["path"])
 
-    def kill(self, part: str, container: str, seconds: float = 20.0) -> int:
-        """kill -9 of a container's process as soon as it runs; its id."""
+    def kill(self, part: str, container: str, seconds: float = DEADLINE, unless: Callable[[], object] = bool) -> bool:
+        """kill -9 of a container's process as soon as it runs; False where something else came before."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            for pod in self.world.pods(self.name, part):
-                if pid := self.world.pids(pod).get(container):
-                    os.kill(pid, signal.SIGKILL)
-                    return pid
+        while time.monotonic() < end and not unless():
+            pods, again = self.world.pods(self.name, part), time.monotonic() + 0.5
+            while pods and time.monotonic() < again:
+                for pid in (self.world.pids(pod).get(container) for pod in pods):
+                    if pid:
+                        os.kill(pid, signal.SIGKILL)
+                        return True
+                time.sleep(0.001)  # a collector of few blobs lives for some hundredths of a second
             time.sleep(0.01)
-        raise AssertionError(f"no process {container} of part {part} within {seconds:g} s")
+        assert time.monotonic() < end, f"no process {container} of part {part} within {seconds:g} s"
+        return False
 
     # what clients see
 

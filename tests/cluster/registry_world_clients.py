@@ -25,7 +25,7 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 ACCEPT = {"Accept": f"{MANIFEST}, {INDEX}"}
 REFUSED = 405
 AWAY = (0, 502, 503)
-PATIENCE = 60.0
+PATIENCE = 240.0
 """Seconds for which a client tries one thing again."""
 PAUSE = 0.1
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from tests.support.storageworld import World, is_true
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
-LONGEST_BREAK = 15.0
+LONGEST_BREAK = 45.0
 """Seconds for which pulls may fail while the one server is made anew, on a busy machine."""
 RESTING = ("Freeze", "Final", "Verify", "Switch", "Smoke")
 

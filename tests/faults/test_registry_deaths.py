@@ -202,6 +202,6 @@ def jobs_that_die(world: World) -> None:
     shelf = stocked(home, "deaths/jobs")
     home.change(storage=world.bucket("job-deaths"))
     for container in ("bulk", "final", "smoke"):
-        home.kill("work", container, DEADLINE)
+        assert home.kill("work", container)
     home.migrated(to="job-deaths")
     served(home, shelf, "after")
