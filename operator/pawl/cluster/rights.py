@@ -101,6 +101,7 @@ _FOLLOW: Final = ("list", "watch")
 _TABLE: Final = ("list", "watch", "create", "update", "delete")
 _ROLL: Final = ("get", "list", "watch", "patch")
 _KEEP: Final = ("watch", "create", "patch", "delete")
+_OWN: Final = ("get", "list", "create", "patch", "delete")
 
 RIGHTS: Final = (
     Right(Where.WATCHED, IMAGE_POLICIES, _READ, "policies", "what is wanted"),
@@ -126,16 +127,14 @@ RIGHTS: Final = (
     Right(Where.REGISTRIES, REGISTRY_STORAGES, ("patch",), "registries", "what was found and done", "status"),
     Right(Where.REGISTRIES, DEPLOYMENTS, ("list", *_KEEP), "registries", "server and meter"),
     Right(Where.REGISTRIES, DAEMON_SETS, ("list", *_KEEP), "registries", "`access.nodeTrust`"),
-    Right(Where.REGISTRIES, SERVICES, ("get", "list", *_KEEP), "registries", "the server's name and address"),
-    Right(Where.REGISTRIES, INGRESSES, ("list", *_KEEP), "registries", "service type Ingress"),
-    Right(Where.REGISTRIES, BUDGETS, ("list", "create", "patch", "delete"), "registries", "several replicas"),
+    Right(Where.REGISTRIES, SERVICES, (*_READ, "create", "patch"), "registries", "the server's name and address"),
+    Right(Where.REGISTRIES, INGRESSES, ("get", "list", *_KEEP), "registries", "service type Ingress"),
+    Right(Where.REGISTRIES, BUDGETS, _OWN, "registries", "several replicas"),
     Right(Where.REGISTRIES, CONFIG_MAPS, ("list", *_KEEP), "registries", "configuration, orders, ledgers"),
     Right(Where.REGISTRIES, CLAIMS, ("get", "list", *_KEEP), "registries", "stores; deleted only if told to"),
     Right(Where.REGISTRIES, JOBS, ("list", "watch", "create", "delete"), "registries", "migration, collection, proofs"),
     Right(Where.REGISTRIES, PODS, _FOLLOW, "registries", "servers and work; images in use"),
-    Right(
-        Where.REGISTRIES, CERTIFICATES, ("list", "create", "patch", "delete"), "registries", "`access.tls.issuerRef`"
-    ),
+    Right(Where.REGISTRIES, CERTIFICATES, _OWN, "registries", "`access.tls.issuerRef`"),
     Right(Where.REGISTRIES, REVISIONS, ("list",), "registries", "images that a rollback would go back to"),
     Right(Where.REGISTRIES_CLUSTER, STORAGE_CLASSES, ("get",), "registries", "whether claims of a class can grow"),
     Right(Where.CLUSTER, NAMESPACES, _FOLLOW, "overrides", "labels"),

@@ -111,7 +111,8 @@ class FactsGatherer:
         memory = await sources.book.read(key, storage)
         access = await sources.access.keep(storage, now)
         live = await sources.objects.live(key.namespace, key.name, self._kinds(key, storage))
-        self._certified[key] = bool(live.of(CERTIFICATE))
+        # One that is wanted may be made in the act that follows, and be wanted no longer at the next look.
+        self._certified[key] = storage.spec.access.tls.issuer_ref is not None or bool(live.of(CERTIFICATE))
         await sources.book.check(key, there=live.get("ConfigMap", Names(key.name).ledger) is not None)
         answers, meter, progress, claims = await asyncio.gather(
             self._pushes(live, access),
