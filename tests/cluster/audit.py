@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,12 +24,16 @@ from tests.cluster.operators import good
 
 VERBS: Final = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 BACK: Final = ("Content-Type", "Retry-After")
+ENDING: Final = b"NamespaceTerminating"
 HERE: Final = ("Host", "Content-Length", "Transfer-Encoding", "Connection")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request in the words of RBAC. `resource` has its subresource: `pods/eviction`."""
+    """One request in the words of RBAC. `resource` has its subresource: `pods/eviction`; `selector` is that of labels.
+
+    `ending`: it was refused for its namespace is being deleted, which has the code of a missing right.
+    """
 
     verb: str
     group: str
@@ -37,11 +41,19 @@ class Asked:
     namespace: str
     name: str
     code: int = 0
+    selector: str = ""
+    ending: bool = False
 
     @property
     def right(self) -> tuple[str, str, str]:
         """Group, resource and verb."""
         return self.group, self.resource, self.verb
+
+    @property
+    def rights(self) -> tuple[tuple[str, str, str], ...]:
+        """All rights that were needed: who applies what was not there needs to be allowed to create it too."""
+        made = self.verb == "patch" and self.code == 201
+        return (self.right, (self.group, self.resource, "create")) if made else (self.right,)
 
     def __str__(self) -> str:
         where = f" in {self.namespace}" if self.namespace else ""
@@ -58,12 +70,13 @@ class Audit:
 
     @property
     def refused(self) -> list[Asked]:
-        return [one for one in self.asked if one.code == 403]
+        """What a right was missing for."""
+        return [one for one in self.asked if one.code == 403 and not one.ending]
 
     @property
     def rights(self) -> set[tuple[str, str, str]]:
         """What was asked for and not refused."""
-        return {one.right for one in self.asked if one.code not in (0, 403)}
+        return {right for one in self.asked if one.code not in (0, 403) for right in one.rights}
 
 
 @dataclass
@@ -95,7 +108,8 @@ def read(method: str, path: str, query: Any) -> Asked | None:
         namespace = rest[1]
     plural, name, sub = (*rest, "", "")[:3]
     verb = VERBS.get(method) or ("get" if name else "watch" if query.get("watch") == "true" else "list")
-    return Asked(verb, group, f"{plural}/{sub}" if sub else plural, namespace, name)
+    selector = query.get("labelSelector", "")
+    return Asked(verb, group, f"{plural}/{sub}" if sub else plural, namespace, name, selector=selector)
 
 
 class _Proxy:
@@ -131,23 +145,23 @@ class _Proxy:
         async with self._session.request(
             request.method, url, headers=headers, data=body or None, timeout=timeout, allow_redirects=False
         ) as reply:
+            refusal = await reply.read() if reply.status == 403 else b""
             if asked is not None:
-                self._audit.asked.append(Asked(*(getattr(asked, name) for name in _NAMES), code=reply.status))
-            return await _passed_back(request, reply)
+                self._audit.asked.append(replace(asked, code=reply.status, ending=ENDING in refusal))
+            return await _passed_back(request, reply, refusal)
 
 
-async def _passed_back(request: web.Request, reply: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _passed_back(request: web.Request, reply: aiohttp.ClientResponse, begun: bytes) -> web.StreamResponse:
+    """Pass an answer back, of which some was read before."""
     back = {name: reply.headers[name] for name in BACK if name in reply.headers}
     answer = web.StreamResponse(status=reply.status, headers=back)
     with suppress(aiohttp.ClientError, ConnectionError):  # whoever asked went away
         await answer.prepare(request)
+        await answer.write(begun)
         async for piece in reply.content.iter_any():
             await answer.write(piece)
         await answer.write_eof()
     return answer
-
-
-_NAMES: Final = ("verb", "group", "resource", "namespace", "name")
 
 
 @contextmanager

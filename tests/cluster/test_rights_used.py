@@ -20,7 +20,7 @@ from tests.cluster.grants import EVERYWHERE, Account, granted
 from tests.cluster.grounds import Ground, ready_on, scenario
 from tests.cluster.operators import Operator, Shop, good, operator_of, selected, spec
 from tests.cluster.override_scene import Scene
-from tests.cluster.override_stage import Stage, stage_of, wait_for
+from tests.cluster.override_stage import PATIENCE, Stage, stage_of, wait_for
 from tests.cluster.override_stage_specs import cluster_override, enforcement, rollout, rule
 from tests.cluster.override_stage_workloads import cron_job, daemon_set, deployment, job, stateful_set
 from tests.support.registry import FakeRegistry
@@ -95,7 +95,8 @@ async def test_what_is_asked_for_is_what_is_granted(whole: Whole) -> None:
     narrow(whole)
     wide_ends(whole, body)
     narrow_ends(whole)
-    assert whole.pawl.terminate() == 0
+    assert whole.pawl.terminate(PATIENCE) == 0
+    assert whole.nudge.due == {}, "writes that were to come second and never came"
     await sweep(whole)
     places = (*EVERYWHERE, Where.OWN)
     wanted = [right for right in RIGHTS if right.where in places and not elsewhere(right)]
@@ -137,9 +138,9 @@ async def policies(whole: Whole) -> None:
         shop.pull_secret("regcred", registry.host, "robot", "pass")
         whole.overtake("imagepolicies", "web")
         shop.create(spec(registry.host, access={"serviceAccountName": "builder"}))
-        assert (await shop.tag("v1.0.0"))["digest"]
+        assert (await shop.tag("v1.0.0", seconds=PATIENCE))["digest"]
         registry.push("shop/web", "v1.1.0")
-        await shop.ask()
+        await shop.ask(seconds=PATIENCE)
         assert selected(shop.read())["tag"] == "v1.1.0"
         shop.delete()
 

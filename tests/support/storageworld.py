@@ -63,6 +63,7 @@ class World:
     operator: Operator
     minio: Minio | None = None
     arguments: Sequence[str] = ()
+    kubeconfig: Path | None = None
     _ports: list[int] = field(default_factory=list)
     _choice: Lock = field(default_factory=Lock)
 
@@ -74,7 +75,9 @@ class World:
     def restart(self) -> None:
         """Start the operator again after a test has ended it, with the same Lease."""
         log = self.directory / f"operator-{uuid4().hex[:6]}.log"
-        self.operator = Operator(self.cluster.kubeconfig, log, self.operator.namespace, *self.arguments)
+        self.operator = Operator(
+            self.kubeconfig or self.cluster.kubeconfig, log, self.operator.namespace, *self.arguments
+        )
         self.operator.wait_log("this replica leads")
 
     def spec(self, **changes: Any) -> Json:
@@ -166,6 +169,14 @@ def is_true(registry: Json, kind: str) -> bool:
     return kind in known and known[kind]["status"] == "True"
 
 
+@dataclass(frozen=True)
+class Who:
+    """As whom the operator asks the API server, and the namespace of its Lease."""
+
+    kubeconfig: Path
+    namespace: str
+
+
 @contextmanager
 def storage_world(
     api: Api,
@@ -176,11 +187,12 @@ def storage_world(
     nodes: int = 1,
     sized: bool = False,
     arguments: Sequence[str] = (),
+    who: Who | None = None,
 ) -> Iterator[World]:
     """Make everything, and take down what was started.
 
     `sized`: claims have the size that they ask for (root only); else all seem as large and as full as this machine's
-    disk. `arguments` are further ones of `pawl run`.
+    disk. `arguments` are further ones of `pawl run`. The operator is the administrator unless `who` says otherwise.
     """
     for document in crds():
         install(api, document)
@@ -189,8 +201,9 @@ def storage_world(
         hosts = [stack.enter_context(_node(cluster, directory, number, sized=sized)) for number in range(nodes)]
         namespace = _namespace(api)
         given = ("--image", IMAGE, *arguments)
-        operator = Operator(cluster.kubeconfig, directory / "operator.log", f"ops-{uuid4().hex[:8]}", *given)
-        world = World(api, cluster, directory, namespace, hosts, operator, store, given)
+        who = who or Who(cluster.kubeconfig, f"ops-{uuid4().hex[:8]}")
+        operator = Operator(who.kubeconfig, directory / "operator.log", who.namespace, *given)
+        world = World(api, cluster, directory, namespace, hosts, operator, store, given, who.kubeconfig)
         stack.callback(_close, world)
         operator.wait_log("this replica leads")
         yield world

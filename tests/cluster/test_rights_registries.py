@@ -1,0 +1,192 @@
+"""The rights of registries: nothing is refused to an operator that has exactly these, and none of them is idle.
+
+One operator under real RBAC goes through all that a RegistryStorage can ask, and a proxy notes its requests; a second
+lacks one right in each of its namespaces, and says which. Neighbours: `test_rights_used` and `test_rights_missing` do
+this for policies and overrides. Not here: whether what it does is right (`test_registry_*`).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.cluster.api import Api, Json
+from tests.cluster.audit import Asked, Audit, Nudge, auditing
+from tests.cluster.grants import granted
+from tests.cluster.installed import install
+from tests.cluster.operators import good
+from tests.cluster.registry_world import Home, filesystem, made, soon, stocked
+from tests.support.storageworld import Who, World, is_true, lone_cluster, storage_world
+
+from pawl.api.crd import crds
+from pawl.api.quantities import amount_of
+from pawl.cluster.certificates import new_authority, new_pair
+from pawl.cluster.resources import SECRETS
+from pawl.cluster.rights import RIGHTS, Where
+from pawl.sandbox import Cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+
+PATIENCE = 100.0
+"""Seconds; only a failure waits for so long."""
+REGISTRIES = (Where.REGISTRIES, Where.REGISTRIES_CLUSTER)
+UNMARKED = ("registrystorages", "controllerrevisions")
+"""What is listed and watched without the label of a registry, and by nobody else."""
+MISSING = "MissingRight"
+APPS, BATCH = "apps", "batch"
+
+
+@pytest.fixture(scope="module")
+def lone() -> Iterator[tuple[Cluster, Api]]:
+    with lone_cluster("rgr") as cluster, closing(Api(cluster.kubeconfig)) as api:
+        for document in (*crds(), certificate_kind()):
+            install(api, document)
+        yield cluster, api
+
+
+def certificate_kind() -> Json:
+    """A definition that stands in for cert-manager's."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    names = {"kind": "Certificate", "plural": "certificates", "singular": "certificate"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "certificates.cert-manager.io"},
+        "spec": {"group": "cert-manager.io", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+# what is asked for is what is granted
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One operator with the rights of the table, and all that it asked for."""
+
+    world: World
+    audit: Audit
+    nudge: Nudge
+
+
+@contextmanager
+def whole_on(cluster: Cluster, api: Api, directory: Path) -> Iterator[Whole]:
+    with granted(cluster, api, directory) as account, auditing(account.kubeconfig) as audit:
+        nudge = audit.before = Nudge(api)
+        who = Who(account.through(audit.url), account.namespace)
+        with storage_world(api, cluster, directory, minio=True, arguments=("--no-manage-gate",), who=who) as world:
+            yield Whole(world, audit, nudge)
+
+
+def test_what_registries_ask_for_is_what_is_granted(lone: tuple[Cluster, Api], tmp_path: Path) -> None:
+    with whole_on(*lone, tmp_path) as whole, ThreadPoolExecutor() as pool:
+        lives = [pool.submit(live, whole) for live in (on_claims, in_a_bucket, with_an_issuer)]
+        for life in lives:
+            life.result()
+        assert whole.world.operator.terminate(60) == 0
+        assert [str(one) for one in whole.audit.refused] == []
+        assert unused(whole.audit) == []
+
+
+def unused(audit: Audit) -> list[str]:
+    """Return every right of registries that was never used for one."""
+    used = {right for one in audit.asked if one.code < 400 or one.code in (404, 409) for right in mine(one)}
+    wanted = [right for right in RIGHTS if right.where in REGISTRIES or right.where is Where.SECRETS_WRITE]
+    wanted += [right for right in RIGHTS if right.where is Where.SECRETS and right.resource is SECRETS]
+    return [f"{right.where}: {one}" for right in wanted for one in right.single if one not in used]
+
+
+def mine(asked: Asked) -> tuple[tuple[str, str, str], ...]:
+    """Return the rights that were needed for a registry: there is no policy and no override, but lists for them."""
+    if asked.verb in ("list", "watch") and asked.resource not in UNMARKED and "pawl.dev/registry" not in asked.selector:
+        return ()
+    return asked.rights
+
+
+def on_claims(whole: Whole) -> None:
+    """Proofs, copies of the pull Secret, growth, a collection, a move to another claim, the end of the old one."""
+    world, api, team = whole.world, whole.world.api, uuid4().hex[:8]
+    elsewhere = f"n-{team}"
+    good(api.post("api/v1/namespaces", {"metadata": {"name": elsewhere, "labels": {"team": team}}}))
+    home = made(world, "claims", filesystem(), migration={"rollbackWindow": "0s"})
+    home.spec["access"] |= spread(team)
+    claim = home.serve()["status"]["store"]["claim"]
+    copy = f"api/v1/namespaces/{elsewhere}/secrets/claims-pull"
+    soon(lambda: api.get(copy).ok, "the copy", PATIENCE)
+    stocked(home, "claims/web", tags=2, large=1 << 16)
+    home.change(storage=filesystem("96Mi"), access=home.spec["access"] | spread("nobody"))
+    soon(lambda: size_of(home, claim) == 96 << 20, "the claim to grow", PATIENCE)
+    soon(lambda: not api.get(copy).ok, "the copy to go", PATIENCE)
+    assert home.collect()["phase"] == "Done"
+    alone = filesystem("96Mi", series=1)
+    alone["filesystem"]["accessMode"] = "ReadWriteOncePod"  # no meter can run beside the server
+    home.change(storage=alone)
+    moved = home.until(lambda it: (it["status"].get("migration") or {}).get("phase") == "Done", PATIENCE)
+    home.change(migration=home.spec["migration"] | {"deleteOldStore": moved["status"]["migration"]["id"]})
+    soon(lambda: not api.get(of(home, "persistentvolumeclaims", claim)).ok, "the old claim to go", PATIENCE)
+    home.change(access=home.spec["access"] | {"nodeTrust": False})
+    soon(lambda: not world.items("apps/v1", "daemonsets"), "the DaemonSet to go", PATIENCE)
+    gone(home)
+
+
+def spread(team: str) -> Json:
+    return {"pullSecrets": {"namespaceSelector": {"matchLabels": {"team": team}}}}
+
+
+def size_of(home: Home, claim: str) -> int:
+    found = good(home.api.get(of(home, "persistentvolumeclaims", claim))).body
+    return amount_of(found["spec"]["resources"]["requests"]["storage"])
+
+
+def of(home: Home, plural: str, name: str) -> str:
+    return f"api/v1/namespaces/{home.world.namespace}/{plural}/{name}"
+
+
+def in_a_bucket(whole: Whole) -> None:
+    """Several replicas behind an Ingress; then one without."""
+    world = whole.world
+    spec = world.spec(storage=world.bucket("rights"), access={"host": "images.test", "service": {"type": "Ingress"}})
+    spec["server"]["replicas"] = 2
+    home = Home(world, "bucket", spec)
+    world.declare(home.name, spec)
+    home.until(lambda it: is_true(it, "Ready"), PATIENCE)
+    fronts = (("networking.k8s.io/v1", "ingresses"), ("policy/v1", "poddisruptionbudgets"))
+    assert [len(world.items(*front)) for front in fronts] == [1, 1]
+    home.change(server=spec["server"] | {"replicas": 1}, access={"service": {"type": "ClusterIP"}})
+    soon(lambda: [len(world.items(*front)) for front in fronts] == [0, 0], "Ingress and budget to go", PATIENCE)
+    gone(home)
+
+
+def with_an_issuer(whole: Whole) -> None:
+    """A certificate is asked for, asked for again, and no longer wanted; and a write of the status comes second."""
+    world, now = whole.world, datetime.now(UTC)
+    access = {"host": "images.corp", "service": {"type": "ClusterIP"}}
+    spec = world.spec(storage=filesystem(), access=access | {"tls": {"issuerRef": {"name": "corp"}}})
+    home = Home(world, "issued", spec)
+    whole.nudge.due["registrystorages/status", home.name] = world.path(home.name)
+    world.declare(home.name, spec)
+    asked = "cert-manager.io/v1", "certificates"
+    soon(lambda: world.items(*asked), "the certificate to be asked for", PATIENCE)
+    pair = new_pair(new_authority("corp", now, timedelta(days=9)), ["images.corp"], now, timedelta(days=5))
+    data = {"tls.crt": base64.b64encode(pair.certificate).decode(), "tls.key": base64.b64encode(pair.key).decode()}
+    secret = {"kind": "Secret", "metadata": {"name": "issued-registry-tls"}, "type": "kubernetes.io/tls", "data": data}
+    world.put("v1", "secrets", secret)
+    good(world.api.delete(f"apis/{asked[0]}/namespaces/{world.namespace}/{asked[1]}/issued-registry-tls"))
+    home.retry()
+    soon(lambda: world.items(*asked), "the certificate to be asked for again", PATIENCE)
+    good(world.api.delete(of(home, "secrets", "issued-registry-tls")))
+    home.change(access=access)
+    soon(lambda: not world.items(*asked), "the certificate to be asked for no longer", PATIENCE)
+    gone(home)
+
+
+def gone(home: Home) -> None:
+    good(home.api.delete(home.world.path(home.name)))
+    soon(lambda: not home.api.get(home.world.path(home.name)).ok, "it is gone", PATIENCE)
