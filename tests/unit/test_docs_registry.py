@@ -23,7 +23,7 @@ from pawl.cli.registry import COMMANDS
 from pawl.decide.storagemachine_work import LASTING
 
 PAGE = "docs/registrystorage.md"
-TEXT = (ROOT / PAGE).read_text()
+TEXT = " ".join((ROOT / PAGE).read_text().split())
 
 
 def registries() -> list[Fence]:
