@@ -95,8 +95,7 @@ async def test_what_is_asked_for_is_what_is_granted(whole: Whole) -> None:
     narrow(whole)
     wide_ends(whole, body)
     narrow_ends(whole)
-    assert whole.pawl.terminate(PATIENCE) == 0
-    assert whole.nudge.due == {}, "writes that were to come second and never came"
+    assert (whole.pawl.terminate(PATIENCE), whole.nudge.due) == (0, {}), "it ended ill, or was never overtaken"
     await sweep(whole)
     places = (*EVERYWHERE, Where.OWN)
     wanted = [right for right in RIGHTS if right.where in places and not elsewhere(right)]
