@@ -41,6 +41,10 @@ PRESSURE_GROWTH: Final = 5
 PLAN_BOUND: Final = timedelta(minutes=30)
 """How long a meter may plan."""
 SAMPLE: Final = 20
+BLIND: Final = (
+    "some namespaces cannot be seen, and images in use there might go; widen Pawl's rights, or set "
+    "collection.acceptPartialView"
+)
 PRESSURE: Final = "Pressure"
 SCHEDULE: Final = "Schedule"
 REQUESTED: Final = "Requested"
@@ -110,6 +114,8 @@ def _plan(facts: Facts, _memory: Memory, collection: CollectionStatus, store: St
     """PLAN: nothing is frozen yet, so that ending costs nothing."""
     if facts.spec.suspend:
         return _end(facts, collection, CollectionPhase.REFUSED, Reason.SUSPENDED, "spec.suspend is set")
+    if facts.plan is None and alone(store):
+        return _unplanned(facts, collection, store)
     if facts.plan is None:
         if facts.now - collection.started_at < PLAN_BOUND:
             return collection
@@ -117,8 +123,22 @@ def _plan(facts: Facts, _memory: Memory, collection: CollectionStatus, store: St
         return _end(facts, collection, CollectionPhase.FAILED, Reason.COLLECTION_FAILED, text)
     planned = _planned(collection, facts.plan)
     verdict = _verdict(facts, planned, facts.plan)
-    if verdict is not None:
-        return _end(facts, planned, *verdict)
+    return _frozen(facts, planned, store) if verdict is None else _end(facts, planned, *verdict)
+
+
+def _unplanned(facts: Facts, collection: CollectionStatus, store: StoreRef) -> CollectionStatus:
+    """No meter can mount a claim for one Pod: its Job judges, by the same rules and caps, while nothing is served."""
+    if facts.spec.collection.dry_run:
+        text = (
+            f"{store.label} can be mounted by one Pod only, so nothing plans beside the server; unset collection.dryRun"
+        )
+        return _end(facts, collection, CollectionPhase.REFUSED, Reason.DRY_RUN, text)
+    if _blind(facts):
+        return _end(facts, collection, CollectionPhase.REFUSED, Reason.PARTIAL_VIEW, BLIND)
+    return _frozen(facts, collection, store)
+
+
+def _frozen(facts: Facts, planned: CollectionStatus, store: StoreRef) -> CollectionStatus:
     rests = f"pulls stop while {store.label} is collected" if alone(store) else "waits until every Pod refuses pushes"
     bound = duration(facts.spec.collection.thaw_after, LEAST_BOUND)
     told = {"phase": CollectionPhase.FREEZE, "thaw_by": second(facts.now) + bound, "message": rests}
@@ -134,13 +154,16 @@ def _verdict(facts: Facts, collection: CollectionStatus, plan: Plan) -> tuple[Co
     if options.dry_run:
         text = f"collection.dryRun is set: {plan.delete_tags} of {plan.tags} tags would go, nothing was deleted"
         return CollectionPhase.DONE, Reason.DRY_RUN, text
-    if facts.partial_view and uses_matter(facts.spec) and not options.accept_partial_view:
-        text = "some namespaces cannot be seen, and images in use there might go; widen Pawl's rights, or set"
-        return CollectionPhase.REFUSED, Reason.PARTIAL_VIEW, f"{text} collection.acceptPartialView"
+    if _blind(facts):
+        return CollectionPhase.REFUSED, Reason.PARTIAL_VIEW, BLIND
     if collection.cause != PRESSURE and not (plan.delete_tags or plan.delete_bytes or plan.delete_manifests):
         text = "every tag is kept, and every blob is needed"
         return CollectionPhase.DONE, Reason.NOTHING_TO_COLLECT, text
     return None
+
+
+def _blind(facts: Facts) -> bool:
+    return facts.partial_view and uses_matter(facts.spec) and not facts.spec.collection.accept_partial_view
 
 
 def _planned(collection: CollectionStatus, plan: Plan) -> CollectionStatus:
@@ -170,7 +193,8 @@ def _collect(facts: Facts, _memory: Memory, collection: CollectionStatus, store:
     done = outcome(facts, Task.PREPARE, order(collection))
     if done.state is State.DONE and done.report is not None:
         text = done.report.message or f"{collection.delete_tags} tags went"
-        freed = collection.model_copy(update={"freed_bytes": done.report.freed_bytes})
+        planned = _planned(collection, done.report.plan) if done.report.plan is not None else collection
+        freed = planned.model_copy(update={"freed_bytes": done.report.freed_bytes})
         return _thaw(freed, Reason.COLLECTED, text)
     if done.state is State.FAILED:
         return _thaw(collection, done.reason or Reason.COLLECTION_FAILED, done.message)

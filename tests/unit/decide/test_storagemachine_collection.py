@@ -57,6 +57,25 @@ def test_the_phases_come_in_their_order_and_end_writable() -> None:
     assert [notice.reason for notice in found.notices] == ["Collected"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "partial", "expected"),
+    [
+        ({}, False, ("Freeze", "")),
+        ({}, True, ("Refused", "PartialView")),
+        ({"collection": {"dryRun": True}}, False, ("Refused", "DryRun")),
+    ],
+)
+def test_a_claim_for_one_pod_has_no_meter_so_its_job_judges(
+    fields: Any,
+    partial: bool,  # noqa: FBT001
+    expected: tuple[str, str],
+) -> None:
+    world = collecting("Plan", storage=POD, **fields)
+    world.partial = partial
+    world.look()
+    assert (world.collection, last(world).reason) == expected
+
+
 def test_the_sample_names_the_first_that_go() -> None:
     world = collecting("Plan", collection={"dryRun": True})
     names = [TagVerdict(repository="shop/web", tag=f"t{n}", keep=n % 2 == 0, reason="Expired") for n in range(99)]
