@@ -22,7 +22,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.cluster.api import Api, Json
-from tests.cluster.registry_world_clients import Client, Shelf
+from tests.cluster.registry_world_clients import Client, Shelf, persist
 from tests.support.storageworld import World, is_true
 
 from pawl.api.meta import COLLECT_AT, REQUESTED_AT
@@ -173,7 +173,7 @@ class Home:
     def whole(self, shelf: Shelf) -> None:
         """Assert that exactly the tags of the shelf are served, with their digests, and that every byte is right."""
         with self.client() as client:
-            shelf.compare(client)
+            persist(lambda: shelf.compare(client))
 
 
 def made(world: World, name: str, storage: Json, **fields: object) -> Home:

@@ -185,6 +185,8 @@ def busy(pusher: Client, puller: Client, shelf: Shelf, repository: str, pause: f
         thread.start()
     try:
         yield met
+    except AssertionError as error:
+        raise AssertionError(f"{error}; the clients: {met}") from error
     finally:
         over.set()
         for thread in threads:
