@@ -8,16 +8,16 @@ this for policies and overrides. Not here: whether what it does is right (`test_
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.cluster.api import Api, Json
+from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.audit import Asked, Audit, Nudge, auditing
 from tests.cluster.grants import granted
 from tests.cluster.installed import install
@@ -39,8 +39,6 @@ PATIENCE = 100.0
 REGISTRIES = (Where.REGISTRIES, Where.REGISTRIES_CLUSTER)
 UNMARKED = ("registrystorages", "controllerrevisions")
 """What is listed and watched without the label of a registry, and by nobody else."""
-MISSING = "MissingRight"
-APPS, BATCH = "apps", "batch"
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +188,88 @@ def with_an_issuer(whole: Whole) -> None:
 def gone(home: Home) -> None:
     good(home.api.delete(home.world.path(home.name)))
     soon(lambda: not home.api.get(home.world.path(home.name)).ok, "it is gone", PATIENCE)
+
+
+# what is missing is named
+
+
+@dataclass(frozen=True)
+class Case:
+    """A right that is taken away in a namespace of its own. `told`: a condition can say so, not the log alone."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    told: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.verb}-{self.resource.replace('/', '-')}"
+
+    @property
+    def right(self) -> tuple[str, str, str]:
+        return self.group, self.resource, self.verb
+
+    @property
+    def sentence(self) -> str:
+        return f"the verb '{self.verb}' on '{self.resource}' in API group '{self.group}'"
+
+
+CASES = (
+    Case("create", "jobs", "batch"),
+    Case("patch", "deployments", "apps"),
+    Case("get", "secrets"),
+    Case("list", "persistentvolumeclaims"),
+    Case("watch", "deployments", "apps", told=False),
+    Case("patch", "registrystorages/status", "pawl.dev", told=False),
+)
+
+
+@dataclass(frozen=True)
+class Poor:
+    """A world whose operator lacks one right in each of these namespaces, with a registry in each."""
+
+    world: World
+    places: Mapping[Case, str]
+
+    def condition(self, case: Case, kind: str) -> Json:
+        path = f"{POLICIES}/namespaces/{self.places[case]}/registrystorages/main"
+        found = good(self.world.api.get(path)).body.get("status", {}).get("conditions", [])
+        return next((each for each in found if each["type"] == kind), {})
+
+    def named(self, case: Case) -> bool:
+        """Whether the log names the right, of the namespace in which it is missing."""
+        lines = self.world.operator.text.splitlines()
+        return any(case.sentence in line and self.places[case] in line for line in lines)
+
+    def stalled(self, case: Case) -> bool:
+        found = self.condition(case, "Stalled")
+        return found.get("reason") == "MissingRight" and case.sentence in found["message"]
+
+
+@pytest.fixture(scope="module")
+def poor(lone: tuple[Cluster, Api], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Poor]:
+    (cluster, api), directory = lone, tmp_path_factory.mktemp("poor")
+    places = {case: f"p-{uuid4().hex[:10]}" for case in CASES}
+    for place in places.values():
+        good(api.post("api/v1/namespaces", {"metadata": {"name": place}}))
+    lacking = {places[case]: [case.right] for case in CASES}
+    watched = list(places.values())
+    flags = ("--no-manage-gate", "--watch-namespaces", ",".join(watched))
+    with granted(cluster, api, directory, watched=watched, lacking=lacking) as account:
+        who = Who(account.kubeconfig, account.namespace)
+        with storage_world(api, cluster, directory, arguments=flags, who=who) as world:
+            for place in watched:
+                inside = replace(world, namespace=place)
+                inside.declare("main", inside.spec(storage=filesystem()))
+            yield Poor(world, places)
+            for place in watched:
+                good(api.delete(replace(world, namespace=place).path("main")))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_missing_right_of_registries_is_named(case: Case, poor: Poor) -> None:
+    soon(lambda: poor.named(case), f"the log names {case}", PATIENCE)
+    if case.told:
+        soon(lambda: poor.stalled(case), f"the condition names {case}", PATIENCE)
+    assert poor.world.operator.process.poll() is None
+    assert "Traceback" not in poor.world.operator.text
