@@ -1,4 +1,4 @@
-"""A registry moves from MinIO to a directory: against `rclone copy` of the same tree, killed on the way, memory watched.
+"""A registry moves from MinIO to a directory: beside `rclone copy` of the same tree, killed on the way, memory watched.
 
 Copies count until their bytes are on the disk: the worker syncs by itself, for rclone `sync` is run.
 """
@@ -13,10 +13,12 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from bench.registry_parts import MIB, NO_PROXY, Ran, address, bucket_place, client, cold, minio, run, sent, worker
+from bench.registry_parts import MIB, NO_PROXY, Ran, address, bucket_place, client, cold, cpu, minio, run, sent, worker
 from bench.registry_tree import GIB, Mix, fill_bucket, images, noises
 from bench.rows import Row
 from pawl.api.registrystorage_spec import Verify
@@ -96,19 +98,19 @@ def filled(store: Minio, data: Path, held: Mix) -> None:
 
 
 def _side_by_side(stage: Stage, held: Mix) -> list[Row]:
-    copied = {transfers: rclone(stage, transfers) for transfers in TRANSFERS}
-    best = min(copied, key=lambda each: copied[each])
-    stage.fresh()
-    bulk = run(worker(stage.order(Task.BULK), stage.scratch))
+    copied = {each: metered(stage, partial(rclone, stage, each)) for each in TRANSFERS}
+    best = min(copied, key=lambda each: copied[each].seconds)
+    bulk = metered(stage, lambda: run(worker(stage.order(Task.BULK), stage.scratch)))
     checked(bulk)
     final = run(worker(stage.order(Task.FINAL), stage.scratch))
     checked(final)
     objects = bulk.report["progress"]["objects"]
     said = f"{held.bytes / GIB:.3g} GiB in {objects} objects, MinIO to a directory"
     return [
-        Row(f"{said}: seconds of the copy / seconds of rclone", bulk.seconds / copied[best], "", 1.0),
+        Row(f"{said}: seconds of the copy / seconds of rclone", bulk.seconds / copied[best].seconds, "", 1.0),
+        Row("  CPU of worker and MinIO / CPU of rclone and MinIO", bulk.cpu / copied[best].cpu, ""),
         Row("  copy, each byte hashed, synced", bulk.seconds, "s"),
-        Row(f"  `rclone copy`, {best} transfers, and `sync`", copied[best], "s"),
+        Row(f"  `rclone copy`, {best} transfers, and `sync`", copied[best].seconds, "s"),
         Row("  final round with deep verification", final.seconds, "s"),
         Row("  peak memory of the worker that copies", bulk.peak, "MiB", 200),
         Row("  peak memory of the one that verifies", final.peak, "MiB", 200),
@@ -120,9 +122,16 @@ def checked(ran: Ran) -> None:
         raise RuntimeError(f"the worker failed: {ran.report.get('reason')}: {ran.report.get('message')}")
 
 
-def rclone(stage: Stage, transfers: int) -> float:
-    """Seconds of `rclone copy`, until all is on the disk."""
+def metered(stage: Stage, copy: Callable[[], Ran]) -> Ran:
+    """Run a copy into an empty directory, and count what MinIO spends on it."""
     stage.fresh()
+    before = cpu(stage.store.pid)
+    ran = copy()
+    return replace(ran, cpu=ran.cpu + cpu(stage.store.pid) - before)
+
+
+def rclone(stage: Stage, transfers: int) -> Ran:
+    """Run `rclone copy`, until all is on the disk."""
     environ = {
         "RCLONE_CONFIG": str(stage.scratch / "rclone.conf"),
         "RCLONE_CONFIG_M_TYPE": "s3",
@@ -138,7 +147,7 @@ def rclone(stage: Stage, transfers: int) -> float:
         raise RuntimeError(f"rclone failed with code {ran.code}")
     begin = time.monotonic()
     subprocess.run(["sync", "-f", str(stage.target)], check=True)
-    return ran.seconds + time.monotonic() - begin
+    return replace(ran, seconds=ran.seconds + time.monotonic() - begin)
 
 
 def _killed(stage: Stage, held: Mix) -> list[Row]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from obstore.store import S3Store
 
 from pawl.api.registrywork import Order, Place
@@ -125,7 +127,7 @@ def worker(order: Order, directory: Path, where: str = "127.0.0.1:0") -> list[st
 
 def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> Ran:
     """Run a process to its end."""
-    begin = time.monotonic()
+    begin, before = time.monotonic(), children()
     process = subprocess.Popen(command, env={**os.environ, **(environ or {})}, stdout=subprocess.PIPE)
     peak = 0.0
     assert process.stdout is not None
@@ -138,7 +140,19 @@ def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> Ran
     seconds = time.monotonic() - begin
     printed += process.stdout.read() or b""
     process.stdout.close()
-    return Ran(seconds, 0.0, peak, process.returncode, _last(printed))
+    return Ran(seconds, children() - before, peak, process.returncode, _last(printed))
+
+
+def children() -> float:
+    """CPU seconds of all processes that were run and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def high_water(pid: int) -> float:
