@@ -104,6 +104,7 @@ class RegistryReporter:
         found = _refused(before, Refusal(reason, message), moment)
         fields = {"conditions": found, "observed_generation": storage.metadata.generation, "phase": "Stalled"}
         if await self._write(storage, storage.status.model_copy(update=fields)):
+            log.warning("registry stalled", registry=_place(storage), reason=reason, error=message)
             self._tell(storage, (Notice(reason, message, warning=True),))
 
     async def _write(self, storage: RegistryStorage, after: RegistryStorageStatus) -> bool:
@@ -116,7 +117,7 @@ class RegistryReporter:
         self._store.keep(raw)
         log.info(
             "status written",
-            registry=f"{meta.namespace}/{meta.name}",
+            registry=_place(storage),
             revision=after.revision,
             phase=after.phase,
             fields=sorted(patch),
@@ -128,6 +129,10 @@ class RegistryReporter:
         ref = ObjectRef(API_VERSION, KIND, meta.namespace, meta.name, meta.uid)
         for notice in notices:
             self._events.event(ref, "Warning" if notice.warning else "Normal", notice.reason, notice.message)
+
+
+def _place(storage: RegistryStorage) -> str:
+    return f"{storage.metadata.namespace}/{storage.metadata.name}"
 
 
 def status_of(look: Look) -> RegistryStorageStatus:

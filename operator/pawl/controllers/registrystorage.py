@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+import structlog
+
 from pawl.api.errors import Conflict, Forbidden, NotFound, Stalled
 from pawl.api.reasons import Reason
 from pawl.api.registrystorage import RegistryStorage
@@ -42,6 +44,8 @@ DUE: Final = 5.0
 """Least seconds until a certificate or password that is to change is looked at again."""
 RIGHTS: Final = 30.0
 """Seconds until something that may not be done is tried again: rights are not watched."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class RegistryStorageController:
         await parts.reporter.report(Look(gathered, step, known.refused, "" if parts.image else NO_IMAGE))
         parts.metrics.looked(key, gathered.facts, step)
         done = await self._act(key, gathered, step, known)
-        return self._next(gathered, step, done, changed=self._learn(known, done))
+        return self._next(gathered, step, done, changed=self._learn(key, known, done))
 
     async def _act(self, key: Key, gathered: Gathered, step: Step, known: _Known) -> Done:
         parts, done = self._parts, Done()
@@ -143,10 +147,12 @@ class RegistryStorageController:
             conditions=self._parts.proofs.conditions(key, list(storage.status.conditions)),
         )
 
-    def _learn(self, known: _Known, done: Done) -> bool:
+    def _learn(self, key: Key, known: _Known, done: Done) -> bool:
         """Note what was refused, and return whether it is another thing than before."""
         refused = tuple(dict.fromkeys(done.refused))
         changed = refused != known.refused
+        for each in refused if changed else ():
+            log.warning("refused", registry=f"{key.namespace}/{key.name}", reason=each.reason, error=each.message)
         known.refused = refused
         return changed
 
