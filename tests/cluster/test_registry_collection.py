@@ -128,7 +128,6 @@ def test_a_killed_collection_thaws_by_itself_and_the_next_one_ends_it(world: Wor
     shelf = stocked(home, "killed/web")
     for container in ("prepare", "collect", "account"):
         assert any(killed(home, container, number) for number in range(TRIES)), f"{container} was always over too soon"
-        assert home.now()["status"]["collection"]["phase"] == "Failed"
         home.until(is_settled)
         with home.client() as client:
             shelf.add(persist(partial(client.push, "killed/web", f"v-{container}")))
@@ -147,9 +146,9 @@ def killed(home: Home, container: str, number: int) -> bool:
     before = (home.now()["status"].get("collection") or {}).get("id")
     home.annotate(COLLECT_AT)
     home.until(lambda it: (it["status"].get("collection") or {}).get("id") not in (before, None))
-    done = home.kill("work", container, unless=lambda: ended(home.now()))
-    home.until(ended)
-    return done
+    hit = home.kill("work", container, unless=lambda: ended(home.now()))
+    # A process that had just done its work may have been hit in vain.
+    return hit and home.until(ended)["status"]["collection"]["phase"] == "Failed"
 
 
 def ended(found: Json) -> bool:
