@@ -75,6 +75,7 @@ def answers(url: str) -> bool:
 def minio(directory: Path) -> Iterator[Minio]:
     """MinIO over a directory, its metrics open to anybody."""
     where = address()
+    directory.mkdir(exist_ok=True)
     command = server.minio(build_minio(Builder(os.environ)), directory, where)
     command = Command(command.role, command.argv, {**command.environ, "MINIO_PROMETHEUS_AUTH_TYPE": "public"})
     with serving(command, directory / "minio.log", lambda: server.answers(where)) as process:

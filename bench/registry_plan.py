@@ -16,7 +16,7 @@ from pawl.sandbox.minio import Minio
 
 REPOSITORIES, TAGS = 100, 100
 LAYERS = 3
-LARGE = 64 * MIB
+LARGE = 32 * MIB
 """One layer of each repository has these bytes on the filesystem, so that a deep look has something to read."""
 COUNT = 16
 
