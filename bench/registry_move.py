@@ -204,6 +204,6 @@ def kill_at(stage: Stage, count: int) -> None:
             raise RuntimeError("the copy ended before it could be killed")
         time.sleep(0.02)
         with contextlib.suppress(OSError), NO_PROXY.open(f"http://{where}/progress", timeout=1) as answer:
-            done = json.load(answer)["progress"]["bytesDone"]
+            done = json.load(answer).get("progress", {}).get("bytesDone", 0)
     process.kill()
     process.wait()
