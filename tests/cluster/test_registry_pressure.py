@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 
 import pytest
 from tests.cluster.registry_world import Home, filesystem, made, soon, still, stocked
@@ -95,4 +96,8 @@ def test_nothing_is_written_once_every_registry_is_settled(tales: Tales) -> None
         homes[0].serve()
     for home in homes:
         home.until(lambda found: not is_true(found, "Reconciling"))
+    soon(
+        lambda: not any(job.get("status", {}).get("active") for job in tales.world.items("batch/v1", "jobs")), "proofs"
+    )
+    time.sleep(3)  # for what their end has to tell
     assert still(homes, SILENT) == []
