@@ -12,6 +12,7 @@ from tests.chart.rendering import RefusedError, of_kind, render
 from tests.cluster.identities import kubeconfig_of
 
 from pawl.admission.webhookconfig import Endpoint, webhook_manifest
+from pawl.api.catalog import KINDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
@@ -104,7 +105,7 @@ def test_uninstalling_leaves_the_crds_and_nothing_else_and_another_release_takes
     objects = release.manifest()
     assert "CustomResourceDefinition" in release.uninstall()
     kept = {key for key in release.live(objects) if key[0] == "CustomResourceDefinition"}
-    assert len(kept) == 5
+    assert len(kept) == len(KINDS)
     wait_until(lambda: set(release.live(objects)) == kept)
     other = Release(machine, release.namespace, "other")
     try:

@@ -89,7 +89,10 @@ async def test_an_authority_is_published_for_a_day_before_it_signs(stage: Stage)
     head = {"name": "main-registry-ca", "namespace": stage.namespace}
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": {"ca.crt": published.ca}}
     assert stage.api.post(f"api/v1/namespaces/{stage.namespace}/configmaps", body).ok
-    turned = await keeper.keep(storage, late + timedelta(hours=25))
+    # Only now clients can read them, so their day begins anew.
+    soon = await keeper.keep(storage, late + timedelta(hours=48))
+    assert soon.tls_version == published.tls_version
+    turned = await keeper.keep(storage, late + timedelta(hours=50))
     assert turned.tls_version not in (published.tls_version, first.tls_version)
     assert authorities(turned) == authorities(published), "nothing new is to be trusted"
 

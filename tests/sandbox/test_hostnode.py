@@ -160,7 +160,8 @@ def test_a_deployment_serves_and_a_new_pod_finds_the_claim_of_the_old_one(world:
 
 
 def test_a_killed_process_is_a_crashed_container_and_comes_back(world: World, registry: int) -> None:
-    name = world.pods("app=web")[0]["metadata"]["name"]
+    living = [each["metadata"] for each in world.pods("app=web") if "deletionTimestamp" not in each["metadata"]]
+    name = living[0]["name"]
     os.kill(world.node.pids(f"default/{name}")["registry"], signal.SIGKILL)
 
     def again() -> bool:
