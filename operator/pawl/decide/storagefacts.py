@@ -170,7 +170,6 @@ class Want:
     """Claim and the bytes to ask for."""
     drop: tuple[StoreRef, ...] = ()
     """Claims of old stores that the user told to delete."""
-    purge_uploads: bool = False
     ask_plan: bool = False
     """Whether the meter is to be asked for a plan before the next look."""
 

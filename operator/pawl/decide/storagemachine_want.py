@@ -15,7 +15,6 @@ from pawl.api.registrywork import Task
 from pawl.decide import storagemachine_collection as collecting
 from pawl.decide import storagemachine_migration as migrating
 from pawl.decide.expansion import wishes
-from pawl.decide.pressure import percent
 from pawl.decide.storagefacts import Facts, Memory, Want, WorkWant
 from pawl.decide.storagemachine_freeze import BUSY_MIGRATION, COPYING, RESTING, collector_runs
 from pawl.decide.storagemachine_progress import order
@@ -39,7 +38,6 @@ def want(facts: Facts, memory: Memory, wanted: StoreRef) -> Want | None:
         claims=claims,
         grow={} if idle else wishes(facts, claims),
         drop=() if idle else _drop(facts, memory, wanted),
-        purge_uploads=not idle and (percent(facts) or 0) >= facts.spec.pressure.collect_at,
         ask_plan=memory.collection is not None and memory.collection.phase is CollectionPhase.PLAN,
     )
 

@@ -64,9 +64,11 @@ def test_usage_has_the_ten_largest() -> None:
 
 
 def test_nothing_is_done_without_a_meter_and_it_is_said() -> None:
-    found = World().serving().look()
+    world = World().serving()
+    found = world.look()
     said = next(one for one in found.conditions if one.type == "Pressure")
-    assert (said.status, said.reason, found.want.purge_uploads) == ("Unknown", "UsageUnknown", False)
+    assert (said.status, said.reason) == ("Unknown", "UsageUnknown")
+    assert (world.memory.collection, found.want.ask_plan, found.want.read_only) == (None, False, False)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ def test_the_rungs_of_the_ladder(filled: int, status: str, reason: str) -> None:
     found = world.look()
     said = next(one for one in found.conditions if one.type == "Pressure")
     assert (said.status, said.reason) == (status, reason)
-    assert found.want.purge_uploads == (filled >= 85)
+    assert found.want.ask_plan == (filled >= 85)
     assert found.want.read_only == (filled >= 95)
     assert (world.collection == "Plan") == (filled >= 85)
 
