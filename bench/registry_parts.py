@@ -32,7 +32,7 @@ NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Ran:
-    """What a process took. `report`: the last line that it printed, as JSON."""
+    """What a process took. `report`: all that it printed, as JSON, or the last line of it."""
 
     seconds: float
     cpu: float
@@ -182,8 +182,8 @@ def cold(directory: Path) -> None:
 
 
 def _last(printed: bytes) -> dict[str, Any]:
-    line = printed.strip().rpartition(b"\n")[2]
-    with contextlib.suppress(ValueError):
-        found = json.loads(line)
-        return found if isinstance(found, dict) else {}
+    for text in (printed, printed.strip().rpartition(b"\n")[2]):
+        with contextlib.suppress(ValueError):
+            found = json.loads(text)
+            return found if isinstance(found, dict) else {}
     return {}

@@ -23,6 +23,7 @@ from scripts.image_tools import find_tool
 from tests.node.node_kit import eventually
 from tests.unit.test_docs import FENCE, ROOT, section
 
+from pawl.api.catalog import KINDS
 from pawl.sandbox import Running, Runtime, SandboxOptions, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]
@@ -139,7 +140,7 @@ def test_uninstalled_as_the_page_says_it_gives_back_and_leaves_nothing_but_the_c
         "kubectl get clusterrole,mutatingadmissionpolicy,mutatingwebhookconfiguration,clusterrolebinding -o name"
     )
     assert [line for line in left.splitlines() if "pawl" in line] == []
-    assert len(quickstart.run("kubectl get crd -o name | grep pawl.dev").splitlines()) == 5
+    assert len(quickstart.run("kubectl get crd -o name | grep pawl.dev").splitlines()) == len(KINDS)
 
 
 def test_the_way_with_kubectl_comes_to_the_same(quickstart: Shell, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pawl.decide.plan import plan_of
 from pawl.decide.prepull import PrepullDecision, prepull
 from pawl.decide.rollout import Assessment, RolloutDecision, RolloutFacts, Stage
 from pawl.decide.rollout_actions import Action, DropZombies, Evict, Restart, RewriteTemplate, Roll
-from pawl.decide.stages_parents import Quiet, quiet_above, restart_value
+from pawl.decide.stages_parents import Quiet, late_in, quiet_above, restart_value
 from pawl.decide.stages_report import Outcome, report
 from pawl.decide.stages_view import View, view_of
 from pawl.decide.windows import opening
@@ -155,10 +155,8 @@ def _restarting(view: View) -> int:
     """Count the parents that were restarted, are no members of the batches, and have not come back."""
     families = view.families
     members = {unit.row.uid for unit in view.members}
-    away = (
-        row for uid, row in families.rows.items() if families.restarted(uid) and uid not in members and not row.settled
-    )
-    return sum(1 for _ in away)
+    parents = (row for uid, row in families.rows.items() if families.restarted(uid) and uid not in members)
+    return sum(1 for row in parents if not row.settled or late_in(row, view.facts, view.now) is not None)
 
 
 def _evictable(view: View) -> list[tuple[Assessment, Evict]]:
@@ -195,4 +193,6 @@ def _next_look(view: View, waits: Iterable[Quiet], unfinished: Iterable[Unit]) -
     """Return the seconds until time alone changes something: a parent has settled, or a deadline has passed."""
     soon = [one.seconds for one in waits if one.seconds is not None]
     late = [begun(unit, view.facts, view.now) + deadline(view.facts) - view.now for unit in unfinished]
-    return min((seconds for seconds in (*soon, *late) if seconds > 0), default=None)
+    rows = view.families.rows.values()
+    back = [seconds for row in rows if (seconds := late_in(row, view.facts, view.now)) is not None]
+    return min((seconds for seconds in (*soon, *late, *back) if seconds > 0), default=None)

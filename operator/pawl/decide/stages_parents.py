@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from pawl.decide.batches import ROLLED_KINDS, Unit
+from pawl.decide.batches import ROLLED_KINDS, Unit, deadline
 from pawl.decide.durations import parse_duration
 from pawl.decide.objects import WorkloadRow
 from pawl.decide.rollout import Assessment, RolloutFacts
@@ -163,3 +163,14 @@ def settled(row: WorkloadRow, facts: RolloutFacts, now: float, *, held: bool) ->
         return BUSY
     until = max(ready, default=0.0) + parse_duration(facts.spec.enforcement.settle).total_seconds()
     return QUIET if now >= until else Quiet(quiet=False, seconds=until - now)
+
+
+def late_in(row: WorkloadRow, facts: RolloutFacts, now: float) -> float | None:
+    """Return the seconds for which a Pod of a parent may still be waited for, or None if there is nothing to wait for.
+
+    A Pod that is not Ready is waited for until spec.rollout.progressDeadline after it was made: a parent whose own
+    image is none of Pawl's business may never have been Ready, and must not hold up all others.
+    """
+    waiting = [pod.created for pod in facts.parent_pods.get(row.uid, ()) if pod.live and pod.ready_since is None]
+    left = max(waiting, default=now - deadline(facts)) + deadline(facts) - now
+    return left if left > 0 else None

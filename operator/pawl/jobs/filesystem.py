@@ -25,7 +25,8 @@ from typing import Final
 
 from pawl.jobs.copystore import PIECE, SCRATCH, Body, Hash, windowed
 from pawl.jobs.filebarrier import Barrier
-from pawl.jobs.filecalls import discard, give_name, hash_file, listed, open_partial, told, write_at, write_new
+from pawl.jobs.filecalls import discard, give_name, hash_file, listed, open_partial, told, write_new
+from pawl.jobs.filedirect import BUFFER, Writer, in_thread, reader
 from pawl.jobs.store import Object, Space, StoreError, StoreRefused
 
 PAGE: Final = 1000
@@ -99,17 +100,18 @@ class Filesystem:
         await asyncio.to_thread(self._delete_all, keys)
 
     async def pieces(self, key: str, start: int, size: int, *, cold: bool = False) -> AsyncIterator[Body]:
-        """Yield a file piece by piece, the next one read while the last one is used."""
+        """Yield a file piece by piece, the next one read while the last one is used.
+
+        If `cold`, a piece is good only until the next is asked for.
+        """
         path = self._path(key)
         try:
             descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY)
             try:
-                if cold:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                read = reader(descriptor, size, cold=cold)
 
                 def fetch(begin: int) -> asyncio.Future[Body]:
-                    reading = asyncio.to_thread(os.pread, descriptor, min(PIECE, size - begin), begin)
-                    return asyncio.ensure_future(reading)
+                    return asyncio.ensure_future(asyncio.to_thread(read, begin))
 
                 async for piece in windowed(range(start, size, PIECE), fetch, 2):
                     yield piece
@@ -186,8 +188,8 @@ class Filesystem:
             await self.delete(f"{name}-case")
 
     def holds(self, size: int, *, writing: bool) -> int:
-        """Return the bytes of two pieces at most: one is read while the other is hashed or written."""
-        return 0 if writing else min(size, 2 * PIECE)
+        """Return the bytes of two pieces at most, one is read while the other is hashed; or those of one write."""
+        return min(size, BUFFER if writing else 2 * PIECE)
 
     async def close(self) -> None:
         """Close the descriptor of the syncs."""
@@ -248,10 +250,12 @@ class Filesystem:
         staged.clear()
 
     async def _fill(self, descriptor: int, start: int, pieces: AsyncIterator[Body]) -> None:
-        offset = start
-        async for piece in pieces:
-            await asyncio.to_thread(write_at, descriptor, piece, offset)
-            offset += len(piece)
+        writer = Writer(descriptor, start)
+        try:
+            async for piece in pieces:
+                await in_thread(writer.write, piece)
+        finally:
+            await in_thread(writer.end)
 
     def _append(self, key: str, lines: bytes) -> None:
         path = self._path(key)

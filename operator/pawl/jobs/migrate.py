@@ -19,7 +19,7 @@ from pawl.api.registrywork import Order, Place, Report
 from pawl.jobs.copy import Copier, Ways
 from pawl.jobs.copygauge import Gauge, Tell
 from pawl.jobs.copylinks import Links
-from pawl.jobs.copymemory import give_back_early
+from pawl.jobs.copymemory import use_again
 from pawl.jobs.copyscan import Scan, scan
 from pawl.jobs.copystore import PATIENT, CopyStore, Patience
 from pawl.jobs.copytarget import Halt, Held, clear, fits, held, may_take
@@ -103,7 +103,7 @@ async def _guarded(
     gauge = Gauge(order.task, order.id, tell, edges.clock)
     if order.source is None or order.target is None:
         return gauge.end(Reason.COPY_FAILED, "the order names no source or no target; give both", ok=False)
-    give_back_early()
+    use_again()
     source, target = edges.open(order.source, edges.patience), edges.open(order.target, edges.patience)
     try:
         ledger = Ledger(target, order.id, edges.now)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from run_pawl import Ended, pawl
+from tests.unit.cli.run_pawl import Ended, pawl
 
 HUB = {
     "apiVersion": "pawl.dev/v1alpha1",

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from rewrite_samples import CONFIG, HUB, POD, WEB, Files, override, policy
-from run_pawl import Ended, pawl
+from tests.unit.cli.rewrite_samples import CONFIG, HUB, POD, WEB, Files, override, policy
+from tests.unit.cli.run_pawl import Ended, pawl
 
 
 @pytest.fixture

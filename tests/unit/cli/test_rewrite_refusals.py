@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rewrite_samples import HUB, POD, Files, override, policy
-from run_pawl import pawl
+from tests.unit.cli.rewrite_samples import HUB, POD, Files, override, policy
+from tests.unit.cli.run_pawl import pawl
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from registryworld import BUCKET, CLAIM, EXISTING, Crash, World, spec
+from tests.unit.decide.registryworld import BUCKET, CLAIM, EXISTING, Crash, World, spec
 
 from pawl.api.quantities import amount_of
 from pawl.api.registrystorage_status import StoreRef

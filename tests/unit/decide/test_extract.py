@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from specs import compiled, one_by_one, outcome, sifted
+from tests.unit.decide.specs import compiled, one_by_one, outcome, sifted
 
 from pawl.api.errors import Stalled
 from pawl.api.reasons import Reason

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from specs import policy
+from tests.unit.decide.specs import policy
 
 from pawl.decide.shortlist import compile_rules
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from registryworld import BUCKET, World, spec
+from tests.unit.decide.registryworld import BUCKET, World, spec
 
 from pawl.api.registrystorage_spec import Pressure
 from pawl.api.registrywork import Meter, Plan, RepositorySize, Task

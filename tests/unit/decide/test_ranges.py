@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from range_rows import INVALID, ROWS
-from specs import outcome
+from tests.unit.decide.range_rows import INVALID, ROWS
+from tests.unit.decide.specs import outcome
 
 from pawl.api.errors import Stalled
 from pawl.api.reasons import Reason

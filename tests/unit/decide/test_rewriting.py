@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rulebook_samples import POD, container, entry, table
+from tests.unit.decide.rulebook_samples import POD, container, entry, table
 
 from pawl.api.imageoverride_spec import WorkloadKind
 from pawl.api.imagerules import Entry

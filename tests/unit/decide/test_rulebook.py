@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from rulebook_samples import DIGEST, POD, book, cluster, container, image_of, local, named, rule, ruled
+from tests.unit.decide.rulebook_samples import (
+    DIGEST,
+    POD,
+    book,
+    cluster,
+    container,
+    image_of,
+    local,
+    named,
+    rule,
+    ruled,
+)
 
 from pawl.api.imagepolicy_status import Selection
 from pawl.api.imagerules import ImageRules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from rulebook_samples import POD, book, cluster, container, entry, image_of, local, named, rule, table
+from tests.unit.decide.rulebook_samples import POD, book, cluster, container, entry, image_of, local, named, rule, table
 
 from pawl.api.imagerules import MAX_TABLE_BYTES
 from pawl.api.reasons import Reason

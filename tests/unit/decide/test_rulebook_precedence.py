@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rulebook_samples import POD, book, cluster, container, local, named
+from tests.unit.decide.rulebook_samples import POD, book, cluster, container, local, named
 
 from pawl.api.imageoverride import Override
 from pawl.api.imageoverride_spec import WorkloadKind

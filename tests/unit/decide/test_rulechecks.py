@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rulebook_samples import POD, book, cluster, container, image_of, local, named, rule, table
+from tests.unit.decide.rulebook_samples import POD, book, cluster, container, image_of, local, named, rule, table
 
 from pawl.api.imageoverride import Override
 from pawl.api.imageoverride_spec import WorkloadKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from registryworld import World, spec
+from tests.unit.decide.registryworld import World, spec
 
 from pawl.decide.schedule import due, fault, upcoming
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from specs import outcome, policy
+from tests.unit.decide.specs import outcome, policy
 
 from pawl.api.errors import Stalled
 from pawl.api.imagepolicy import ImagePolicySpec, Select

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from registryworld import BIGGER, BUCKET, CLAIM, EPOCH, EXISTING, Crash, World, spec
+from tests.unit.decide.registryworld import BIGGER, BUCKET, CLAIM, EPOCH, EXISTING, Crash, World, spec
 
 from pawl.api.meta import Condition
 from pawl.decide.storagefacts import Memory, ServerPod, Step

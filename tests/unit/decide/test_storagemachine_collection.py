@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from registryworld import BUCKET, POD, World, spec
+from tests.unit.decide.registryworld import BUCKET, POD, World, spec
 
 from pawl.api.registrywork import Meter, Plan, TagVerdict, Task
 

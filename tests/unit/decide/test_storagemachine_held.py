@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registryworld import BIGGER, BUCKET, CLAIM, World, spec
+from tests.unit.decide.registryworld import BIGGER, BUCKET, CLAIM, World, spec
 
 from pawl.api.registrywork import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from registryworld import BIGGER, BUCKET, CLAIM, EXISTING, POD, Crash, World, spec
+from tests.unit.decide.registryworld import BIGGER, BUCKET, CLAIM, EXISTING, POD, Crash, World, spec
 
 from pawl.api.registrywork import Task
 

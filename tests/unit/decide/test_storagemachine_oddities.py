@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from registryworld import BUCKET, CLAIM, World, spec
+from tests.unit.decide.registryworld import BUCKET, CLAIM, World, spec
 
 from pawl.api.registrywork import Plan, Task
 from pawl.decide.access import AccessFacts, missing_secret

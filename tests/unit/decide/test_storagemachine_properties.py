@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from registryworld import BIGGER, BUCKET, CLAIM, POD, Crash, World, spec
+from tests.unit.decide.registryworld import BIGGER, BUCKET, CLAIM, POD, Crash, World, spec
 
 from pawl.api.registrystorage_status import CollectionPhase, MigrationPhase
 from pawl.api.registrywork import Meter, Plan, Task

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rulebook_samples import DIGEST, OTHER_DIGEST, POD, container, entry, table
+from tests.unit.decide.rulebook_samples import DIGEST, OTHER_DIGEST, POD, container, entry, table
 
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride_spec import WorkloadKind

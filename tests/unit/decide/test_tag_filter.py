@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from specs import compiled, one_by_one, outcome, sifted
+from tests.unit.decide.specs import compiled, one_by_one, outcome, sifted
 
 from pawl.api.errors import Stalled
 from pawl.api.reasons import Reason

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from specs import policy
+from tests.unit.decide.specs import policy
 
 from pawl.decide.numbers import MAX_DIGITS, decimal, natural
 from pawl.decide.ordering import Ordering, compile_ordering, sort_key, value_part

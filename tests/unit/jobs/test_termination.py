@@ -21,7 +21,7 @@ def verdicts(count: int, *, keep: bool) -> list[TagVerdict]:
     message=TEXT,
     quarantine=st.lists(TEXT, max_size=30),
     words=st.lists(TEXT, max_size=10),
-    reasons=st.dictionaries(TEXT, st.integers(0, 9), max_size=20),
+    reasons=st.dictionaries(st.text(max_size=64), st.integers(0, 9), max_size=20),
     tags=st.integers(0, 400),
 )
 def test_it_always_fits_and_is_read_back(

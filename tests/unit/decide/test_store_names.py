@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from registryworld import BUCKET, CLAIM, EPOCH, EXISTING, POD, World, spec
+from tests.unit.decide.registryworld import BUCKET, CLAIM, EPOCH, EXISTING, POD, World, spec
 
 from pawl.api.registrystorage_status import StoreRef
 from pawl.decide.stores import alone, renewed, wanted_store
