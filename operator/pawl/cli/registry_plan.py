@@ -96,7 +96,7 @@ async def _plan(place: Place, rules: Rules) -> Plan:
     )
     async with opened(place) as store:
         with reading(store.label):
-            inventory = await read_inventory(store)
+            inventory = await read_inventory(store, by_etag=True)
     return plan_of(inventory, order)
 
 

@@ -25,14 +25,11 @@ from pawl.decide.registryview import address, ending, node, nodes_of, ready, sto
 from pawl.decide.registryworkview import order_of, pods_of
 from pawl.decide.serverobjects_server import shared
 from pawl.decide.storagefacts import WorkWant
-from pawl.decide.workobjects import WorkAbout, work_objects
+from pawl.decide.workobjects import WorkAbout, too_heavy, work_objects
 from pawl.decide.workplaces import endpoint_of, place_of
 
 Json = Mapping[str, Any]
 ReadUses = Callable[[], Awaitable[tuple[Use, ...]]]
-
-MAX_ORDER: Final = 900 * 1024
-"""Bytes of a ConfigMap that the API server takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -108,9 +105,8 @@ class Jobs:
         log.info("job made", job=f"{facts.identity.namespace}/{job['metadata']['name']}", order=work.order)
 
     async def _create(self, namespace: str, config: Json, job: Json) -> None:
-        size = sum(len(text.encode()) for text in config["data"].values())
-        if size > MAX_ORDER:
-            raise Invalid(f"its order has {size} bytes and may have {MAX_ORDER}: fewer images may be in use at once")
+        if heavy := too_heavy(config["data"].values()):
+            raise Invalid(heavy)
         self._guard()
         name = config["metadata"]["name"]
         await self._cluster.apply(CONFIG_MAPS, namespace, name, _sealed(config))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
@@ -19,6 +20,10 @@ from pawl.controllers.queue import Key
 from pawl.controllers.registrystore import key_of
 from pawl.controllers.registryuses import UsesReader
 from pawl.controllers.registryworkers import Asked, WorkerClient
+from pawl.decide.workobjects import text_of, too_heavy
+
+_MORE: Final = " " * 16384
+"""What a Job is told besides, and what may come into use before it is made."""
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +88,9 @@ class PlanDesk:
             uses=list(seen.uses),
             now=self._uses.now(),
         )
-        plan = await self._workers.plan(meter, order)
+        # A Job that cannot be told must be known before pushes stop for it.
+        heavy = too_heavy([text_of(order), _MORE])
+        plan = Plan(refused=heavy) if heavy else await self._workers.plan(meter, order)
         if plan is not None:
             self._made[key] = Made(collection, plan, seen.partial, clock() - begin)
             log.info("collection planned", registry=str(key), tags=plan.tags, delete_tags=plan.delete_tags)

@@ -8,6 +8,7 @@ Keys are relative to the driver's root directory, without a leading slash. Neigh
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -92,6 +93,14 @@ def linked(body: bytes) -> str:
     """Return the digest that a link holds, "" where it holds none. The server accepts not even a line end after it."""
     text = body.decode("ascii", "replace") if len(body) <= LINK_BYTES else ""
     return text if is_digest(text) else ""
+
+
+def link_etag(digest: str) -> str:
+    """Return the ETag that S3 gives a link to a digest: of an object that was put whole it is the MD5 of its bytes.
+
+    Encrypted buckets give others, which are that of no link.
+    """
+    return hashlib.md5(digest.encode(), usedforsecurity=False).hexdigest()
 
 
 def blob_key(digest: str) -> str:

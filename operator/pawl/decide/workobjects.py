@@ -50,6 +50,8 @@ DEADLINES: Final[dict[Task, int]] = {
 """Seconds after which a Job is ended: late enough for the largest store, so that only what hangs is hit."""
 COLLECTOR_RESOURCES: Final[Json] = {"requests": {"memory": "128Mi"}, "limits": {"memory": "2Gi"}}
 """The server's own collector holds the digest of every blob: some hundred bytes each. It must not take a node down."""
+MAX_ORDERS: Final = 900 * 1024
+"""Bytes of a ConfigMap that the API server takes."""
 COLLECTS: Final = frozenset({Task.PREPARE, Task.ACCOUNT})
 _ANSWERING: Final = frozenset({Task.PROBE, Task.SMOKE})
 """Tasks that speak with the server and log in there."""
@@ -120,18 +122,28 @@ def pull_job(
 
 def _config(job: _Job) -> Json:
     # One file a task: a worker refuses an order that is not its own.
-    files = {ORDER_FILE: _text(job.about.order)}
+    files = {ORDER_FILE: text_of(job.about.order)}
     if job.work.task in COLLECTS:
         files = {
-            ORDER_FILE: _text(job.about.order.model_copy(update={"task": Task.PREPARE})),
+            ORDER_FILE: text_of(job.about.order.model_copy(update={"task": Task.PREPARE})),
             # What is used matters to the judgement alone, and a ConfigMap has its bounds.
-            ACCOUNT_FILE: _text(job.about.order.model_copy(update={"task": Task.ACCOUNT, "uses": []})),
+            ACCOUNT_FILE: text_of(job.about.order.model_copy(update={"task": Task.ACCOUNT, "uses": []})),
         }
     head = metadata(job.identity, job.name, WORK, annotations={ORDER: job.work.order})
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": head, "data": files}
 
 
-def _text(order: Order) -> str:
+def too_heavy(texts: Iterable[str]) -> str:
+    """Return why orders are more than a ConfigMap may hold, "" where they are not."""
+    size = sum(len(text.encode()) for text in texts)
+    if size <= MAX_ORDERS:
+        return ""
+    said = f"what is in use takes {size} bytes to tell a Job, which may be told {MAX_ORDERS}"
+    return f"{said}; delete workloads and old ReplicaSets that nobody needs"
+
+
+def text_of(order: Order) -> str:
+    """Return an order as its worker reads it."""
     return order.model_dump_json(by_alias=True, exclude_none=True)
 
 

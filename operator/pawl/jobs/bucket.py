@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import uuid4
 
 import obstore
@@ -27,6 +27,9 @@ from pawl.jobs.bucketerrors import OddKey, told
 from pawl.jobs.bucketreads import Readers, worth_a_try
 from pawl.jobs.copystore import HURRY, MIB, PIECE, SCRATCH, Body, Hash, Patience, windowed
 from pawl.jobs.store import Object, ObjectMissing, Space, StoreError, StoreFull, StoreRefused
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 T = TypeVar("T")
 PAGE: Final = 1000
@@ -73,7 +76,7 @@ class Bucket:
             try:
                 async for page in obstore.list(self._client(), self._prefix + prefix, offset=last, chunk_size=PAGE):
                     last, waits = page[-1]["path"] if page else last, self._patience.waits()
-                    yield [self._object(meta["path"], meta["size"], meta["last_modified"].timestamp()) for meta in page]
+                    yield [self._object(meta) for meta in page]
                 return
             except (BaseError, OSError, ValueError) as error:
                 await self._bear(told(error, self.label, prefix), waits)
@@ -204,8 +207,9 @@ class Bucket:
             self._held = self._connect(self._place)
         return self._held
 
-    def _object(self, path: str, size: int, modified: float) -> Object:
-        return Object(path[len(self._prefix) :], size, modified)
+    def _object(self, meta: ObjectMeta) -> Object:
+        etag = (meta["e_tag"] or "").strip('"')
+        return Object(meta["path"][len(self._prefix) :], meta["size"], meta["last_modified"].timestamp(), etag)
 
     async def _call(self, key: str, call: Callable[[S3Store], Awaitable[T]]) -> T:
         waits = self._patience.waits()

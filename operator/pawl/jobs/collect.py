@@ -55,7 +55,7 @@ async def prepare(order: Order, tell: Tell) -> Report:
     """
     async with _opened(order, tell) as work:
         work.say("Reading")
-        inventory = await read_inventory(work.store)
+        inventory = await read_inventory(work.store, by_etag=True)
         before = await read_record(work.store, order.id)
         draft = draft_of(inventory, order, before.gone if before is not None else None)
         if (refusal := _refusal(order, draft)) is not None:

@@ -1,9 +1,8 @@
 """A whole distribution registry, read from its store: repositories, tags, manifests, blobs, uploads, and its faults.
 
 One listing, then the tags, the links of manifests, and each manifest once. Faults are noted, never raised: whoever
-reads decides what they mean. About 300 bytes of memory an object.
-Neighbours: `decide.layout` names keys, `decide.compact` is the form of what is held, `jobs.collectplan` judges it,
-`jobs.verify` holds it against the bytes. Not here: writing.
+reads decides what they mean. About 300 bytes of memory an object. Neighbours: `decide.layout` names keys,
+`decide.compact` is the form of what is held, `jobs.collectplan` judges it, `jobs.verify` compares. Not here: writing.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from pawl.decide.layout import (
     Entry,
     EntryKind,
     blob_key,
+    link_etag,
     linked,
     parse,
     revision_link_key,
@@ -72,6 +72,10 @@ class Held:
     index: dict[str, set[Digest]] = field(default_factory=dict)
     revisions: dict[Digest, float | None] = field(default_factory=dict)
     layers: set[Digest] = field(default_factory=set)
+    etags: dict[str, str] = field(default_factory=dict)
+    """Of the links of tags, where the store has such."""
+    told: set[Digest] = field(default_factory=set)
+    """Manifests whose link holds what its path says, by its ETag."""
 
 
 @dataclass(slots=True)
@@ -114,12 +118,17 @@ _STOPS: Final = ("/_layers/", "/_manifests/revisions/")
 """Places under a repository in which the server's collector reads every file called `link`."""
 
 
-async def read_inventory(store: CopyStore, parallel: int = 16) -> Inventory:
-    """Read a store. Raises StoreError where it cannot be read at all."""
+async def read_inventory(store: CopyStore, parallel: int = 16, *, by_etag: bool = False) -> Inventory:
+    """Read a store. Raises StoreError where it cannot be read at all.
+
+    `by_etag`: what an ETag tells of a link need not be read. That is enough to plan by, and is no proof of bytes.
+    """
     inventory = await list_inventory(store)
+    if by_etag:
+        _by_etag(inventory)
     await _carried_times(store, inventory)
     await _read_tags(store, inventory, parallel)
-    await _read_revisions(store, inventory, parallel)
+    await _read_revisions(store, inventory, parallel, by_etag=by_etag)
     await _read_manifests(store, inventory, parallel)
     return inventory
 
@@ -143,6 +152,8 @@ def _note(inventory: Inventory, found: Object) -> None:
         _note_upload(inventory, entry, found)
     elif entry.kind is EntryKind.TAG_CURRENT_LINK:
         inventory.of(entry.repository).tags[entry.tag] = Tag(b"", pushed)
+        if found.etag:
+            inventory.of(entry.repository).etags[entry.tag] = found.etag
     elif entry.digest:
         _note_link(inventory, entry, digest, found)
     elif fault := _strange(found.key):
@@ -159,6 +170,7 @@ def _note_link(inventory: Inventory, entry: Entry, digest: Digest, found: Object
         held.layers.add(digest)
     elif entry.kind is EntryKind.REVISION_LINK:
         held.revisions[digest] = found.modified if found.modified > 0 else None
+        held.told |= {digest} if found.etag and found.etag == link_etag(entry.digest) else set()
 
 
 def _note_upload(inventory: Inventory, entry: Entry, found: Object) -> None:
@@ -193,6 +205,14 @@ async def _carried_times(store: CopyStore, inventory: Inventory) -> None:
                 held.tags[tag] = Tag(one.digest, pushed.time_of(name, tag, one.pushed))
 
 
+def _by_etag(inventory: Inventory) -> None:
+    for held in inventory.repositories.values():
+        for tag, etag in held.etags.items():
+            for digest in held.index.get(tag, ()):
+                if etag == link_etag(unpack(digest)):
+                    held.tags[tag] = Tag(digest, held.tags[tag].pushed)
+
+
 async def _read_tags(store: CopyStore, inventory: Inventory, parallel: int) -> None:
     def take(place: tuple[str, str], body: bytes) -> None:
         repository, tag = place
@@ -202,11 +222,13 @@ async def _read_tags(store: CopyStore, inventory: Inventory, parallel: int) -> N
             entry = Entry(EntryKind.TAG_CURRENT_LINK, repository, tag)
             inventory.faults.append(_bad_link(tag_current_key(repository, tag), entry, "it holds no digest"))
 
-    places = [(name, tag) for name, held in inventory.repositories.items() for tag in held.tags]
+    places = [
+        (name, tag) for name, held in inventory.repositories.items() for tag in held.tags if not held.tags[tag].digest
+    ]
     await read_all(store, (Wanted(place, tag_current_key(*place), LINK_BYTES) for place in places), take, parallel)
 
 
-async def _read_revisions(store: CopyStore, inventory: Inventory, parallel: int) -> None:
+async def _read_revisions(store: CopyStore, inventory: Inventory, parallel: int, *, by_etag: bool) -> None:
     """Read the links of manifests: the server's collector believes their bodies, not their paths."""
 
     def take(place: tuple[str, Digest], body: bytes) -> None:
@@ -218,7 +240,12 @@ async def _read_revisions(store: CopyStore, inventory: Inventory, parallel: int)
             said = f"it holds {linked(body) or 'no digest'}"
             inventory.faults.append(_bad_link(revision_link_key(repository, name), entry, said))
 
-    places = [(name, digest) for name, held in inventory.repositories.items() for digest in held.revisions]
+    places = [
+        (name, digest)
+        for name, held in inventory.repositories.items()
+        for digest in held.revisions
+        if not (by_etag and digest in held.told)
+    ]
     links = (Wanted(place, revision_link_key(place[0], unpack(place[1])), LINK_BYTES) for place in places)
     await read_all(store, links, take, parallel)
 

@@ -117,7 +117,7 @@ class _Meter:
         except ValidationError as error:
             return web.Response(status=400, text=f"this is no order: {error.error_count()} fields are wrong")
         async with self._planning:
-            inventory = await read_inventory(self._store)
+            inventory = await read_inventory(self._store, by_etag=True)
             try:
                 plan = await asyncio.to_thread(plan_of, inventory, order)
             except Stalled as stalled:

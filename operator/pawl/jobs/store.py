@@ -31,11 +31,12 @@ class ObjectMissing(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One object as a listing tells it. `modified` in seconds since the epoch."""
+    """One object as a listing tells it. `modified` in seconds since the epoch; `etag` as S3 says it, without quotes."""
 
     key: str
     size: int
     modified: float
+    etag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
