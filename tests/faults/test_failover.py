@@ -42,7 +42,6 @@ async def new_leader(crew: Crew, leases: Recorder, before: str) -> Operator:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.timeout(400)
 async def test_the_leader_is_killed_again_and_again(
     cluster: Cluster, api: Api, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +85,7 @@ async def test_the_leader_is_killed_again_and_again(
                 assert shop.ledger_content(name)["selection"] == selected(shop.read(name))
 
 
+@pytest.mark.timeout(300)
 async def test_sigterm_hands_over_within_seconds(
     cluster: Cluster, api: Api, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
