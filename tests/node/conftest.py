@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.timeout(300))
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _real_nodes_possible() -> None:
     why = real_nodes_missing(os.environ)
     if why and os.environ.get(REQUIRED) == "1":
@@ -56,31 +56,31 @@ def _real_nodes_possible() -> None:
         pytest.skip(f"real nodes: {why}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes_runtime(tmp_path_factory: pytest.TempPathFactory) -> Runtime:
     """Keeps the record of the session's sandbox in a directory of its own."""
     return Runtime(environ={**os.environ, "PAWL_STATE_DIR": str(tmp_path_factory.mktemp("nodes"))})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes(nodes_runtime: Runtime) -> Iterator[Running]:
     """A sandbox with two real nodes and a registry that machine, nodes and Pods reach under one name."""
     with running(SandboxOptions(name=f"nodes-{os.getpid()}", real_nodes=2), nodes_runtime) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster(nodes: Running) -> Cluster:
     """The same sandbox in the form that helpers of tests/cluster take."""
     return Cluster(nodes.kubeconfig, nodes.context, "real nodes", nodes.registry, nodes.env)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def nodes_named(nodes: Running) -> list[str]:
     return sorted(node.name for node in nodes.real)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def private(nodes: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateRegistry]:
     """A registry over TLS that asks for credentials; nodes know its CA, Pawl does not."""
     binary = Path(nodes.env["KUBECTL"]).with_name("registry")
@@ -91,20 +91,20 @@ def private(nodes: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def pawl_image(nodes: Running) -> str:
     """Pawl's own image in the sandbox's registry, by digest."""
     return ensure_image(str(nodes.registry))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(nodes: Running) -> Iterator[Api]:
     client = Api(nodes.kubeconfig)
     yield client
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(api: Api) -> list[str]:
     """Our CRDs, applied and served; their names."""
     return [install(api, document) for document in crds()]
@@ -117,18 +117,18 @@ def namespace(api: Api) -> Iterator[str]:
         yield name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tool_path() -> Path:
     """The static program of the sandbox's images."""
     return built_tool()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def tool(tool_path: Path) -> bytes:
     return tool_path.read_bytes()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def push(nodes: Running, tool_path: Path) -> Push:
     """`push("shop/web", "v1", words=("pause",), text="")` makes an image and returns its full reference.
 
