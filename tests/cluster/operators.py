@@ -180,7 +180,7 @@ class Shop:
         assert not (faults := incoherent(policy)), f"{faults}\n{json.dumps(policy['status'], indent=1)}"
         return policy
 
-    async def until(self, wanted: Callable[[Json], object], name: str = "web", seconds: float = 20.0) -> Json:
+    async def until(self, wanted: Callable[[Json], object], name: str = "web", seconds: float = 60.0) -> Json:
         """Wait for a status; the policy that has it."""
         end = time.monotonic() + seconds
         while not wanted(policy := self.read(name)):
@@ -194,12 +194,12 @@ class Shop:
         lines = [line for line in self.operator.lines() if of in str(line) or line["level"] == "error"]
         return "\n".join(json.dumps(line)[:600] for line in lines[-8:])
 
-    async def tag(self, tag: str, name: str = "web", seconds: float = 20.0) -> Json:
+    async def tag(self, tag: str, name: str = "web", seconds: float = 60.0) -> Json:
         """Wait until a tag is selected; the selection."""
         found = await self.until(lambda policy: selected(policy).get("tag") == tag, name, seconds)
         return selected(found)
 
-    async def ask(self, name: str = "web", seconds: float = 20.0) -> Json:
+    async def ask(self, name: str = "web", seconds: float = 60.0) -> Json:
         """Ask for a run by annotation and wait until it was done for the latest spec."""
         wish = self.annotate(name)
         return await self.until(lambda policy: handled(policy, wish), name, seconds)
@@ -224,7 +224,7 @@ class Shop:
     def reasons(self, name: str = "web") -> list[str]:
         return [event["reason"] for event in self.events(name)]
 
-    async def until_events(self, wanted: Sequence[str], name: str = "web", seconds: float = 10.0) -> None:
+    async def until_events(self, wanted: Sequence[str], name: str = "web", seconds: float = 30.0) -> None:
         """Wait until exactly these Events were told, in any order."""
         end = time.monotonic() + seconds
         while sorted(self.reasons(name)) != sorted(wanted):
@@ -267,7 +267,7 @@ def good(answer: Answer) -> Answer:
     return answer
 
 
-async def eventually(wanted: Callable[[], object], seconds: float = 20.0, what: str = "") -> None:
+async def eventually(wanted: Callable[[], object], seconds: float = 60.0, what: str = "") -> None:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not wanted():

@@ -6,12 +6,12 @@ Neighbours: `test_override_arroyo` has operators that compare Pods, `test_overri
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.cluster.api import Api
+from tests.cluster.api import Api, Json
 from tests.cluster.operators import operator_of
 from tests.cluster.override_scene import PUBLIC, keeper_of
 from tests.cluster.override_stage import Stage, stage_of, wait_for
@@ -72,6 +72,10 @@ def test_an_operator_that_puts_its_template_back_is_left_alone_after_three_times
     assert (contest["manager"], contest["uid"]) == ("rook", scene.uid("daemonsets", DISCOVER))
 
 
+def uids(pods: Sequence[Json]) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in pods}
+
+
 def rewritten(seen: Recorder, scene: RookScene) -> int:
     """How often the template got the mirror's image. A PUT changes Pawl's entry in managedFields too, so by image."""
     return seen.images("DaemonSet", DISCOVER).count(scene.target(ROOK))
@@ -86,6 +90,7 @@ def test_an_operator_whose_writes_are_rewritten_never_moves_its_template(scene: 
         scene.made()
         stage.apply(scene.wish("rook-discover", templates="Admission"))
         scene.done()
+        stage.wait(lambda: uids(stage.pods()) <= set(seen.created("Pod")), "the recorder to have seen every Pod")
         generation, pods = scene.generation("daemonsets", DISCOVER), len(seen.created("Pod"))
         rook.until("put", DISCOVERS, times=rook.count("put", DISCOVERS) + 12)
         assert scene.generation("daemonsets", DISCOVER) == generation

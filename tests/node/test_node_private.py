@@ -138,6 +138,7 @@ def test_pods_that_wait_for_a_secret_are_made_anew_with_it(
     with scene.stage.recording() as recorder:
         scene.stage.apply(copying(private, vault, scene, source=place_of(scene, private)))
         scene.stage.wait(lambda: scene.stage.settled("deployments", "web"), "the Deployment's Pods to run", 120)
+        scene.stage.wait(lambda: set(recorder.deleted("Pod")) >= old, "both refused Pods to be gone")
         assert set(recorder.deleted("Pod")) == old
     assert {tuple(secrets_of(pod)) for pod in scene.stage.pods("web")} == {("regcred",)}
     assert scene.image_ids("web")["app"] <= wanted.acceptable
