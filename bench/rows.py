@@ -34,6 +34,12 @@ part, 13 MiB with pydantic and the models, 13 MiB with aiohttp, 4 MiB with kopf 
 Kubernetes client, which reads the kubeconfig. Of 1,000 policies 1.5 MiB are kept as bytes. `tracemalloc` shows 50 MiB
 of live objects in such a replica, 21 MiB of them code; the rest is what the first listing leaves in fragments (glibc's
 `malloc_trim` gives 4 MiB of it back) and, in the leader, buffers of its TLS connections.
+
+## Why a push misses its bound in some runs
+
+Distribution writes a push through the kernel's cache. Filling it with 4 GiB cost 3.4 s of the kernel's time in one run
+and 14 s in another on this machine, as the hypervisor has to find the pages first; `perf` of a copy that goes through
+it shows nothing above that. The ratio was 1.27 in one run and 1.45 in the recorded one. A move writes past the cache.
 """
 
 
