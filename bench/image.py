@@ -56,7 +56,7 @@ def image(out: Path) -> list[Row]:
     return [
         Row("compressed size", sum(sizes), "MiB", 90),
         Row("  layers", len(sizes), ""),
-        Row("`pawl --version` in the container, median", statistics.median(starts), "s", 2),
+        Row("version of pawl printed in the container, median", statistics.median(starts), "s", 2),
         Row("`helm install --wait`, two replicas, image present", installed, "s", 30),
         Row("start of the process to ready, the slower replica", max(one["ready"] for one in found), "s", 3),
         Row(f"  CPU until ready and {REST} s of rest", max(one["cpu"] for one in found), "s"),

@@ -10,8 +10,9 @@ from tests.unit.controllers.registry_doubles import Hands, owned, registry
 
 from pawl.api.registrystorage_status import StoreRef
 from pawl.api.registrywork import Task, Use
-from pawl.controllers.registryjobs import MAX_ORDER, Jobs
+from pawl.controllers.registryjobs import Jobs
 from pawl.decide.storagefacts import WorkWant
+from pawl.decide.workobjects import MAX_ORDERS
 
 Json = dict[str, Any]
 STORE = StoreRef(id="s1", kind="Filesystem", claim="main-registry-s1", own_claim=True)
@@ -124,10 +125,10 @@ async def test_without_pawls_image_a_job_is_refused_with_the_flag() -> None:
 
 async def test_an_order_that_no_configmap_holds_is_refused_not_cut() -> None:
     hands = Hands()
-    uses = tuple(Use(repository=f"r{number}", tag="t" * 100, by="x" * 100) for number in range(MAX_ORDER // 200))
+    uses = tuple(Use(repository=f"r{number}", tag="t" * 100, by="x" * 100) for number in range(MAX_ORDERS // 200))
     await keep(hands, WorkWant(Task.PREPARE, "c1/collect/1", STORE), uses=uses)
     assert names(hands) == []
-    assert "bytes and may have" in hands.done.refused[0].message
+    assert f"may be told {MAX_ORDERS}" in hands.done.refused[0].message
 
 
 @pytest.mark.parametrize(("served", "beside"), [(STORE.id, True), (OTHER.id, False)])
