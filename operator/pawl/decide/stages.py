@@ -153,10 +153,12 @@ def _is_quiet(view: View, uid: str, waits: list[Quiet]) -> bool:
 
 def _restarting(view: View) -> int:
     """Count the parents that were restarted, are no members of the batches, and have not come back."""
-    families = view.families
-    members = {unit.row.uid for unit in view.members}
-    parents = (row for uid, row in families.rows.items() if families.restarted(uid) and uid not in members)
-    return sum(1 for row in parents if not row.settled or late_in(row, view.facts, view.now) is not None)
+    return sum(1 for row in _restarted(view) if not row.settled or late_in(row, view.facts, view.now) is not None)
+
+
+def _restarted(view: View) -> Iterable[WorkloadRow]:
+    families, members = view.families, {unit.row.uid for unit in view.members}
+    return (row for uid, row in families.rows.items() if families.restarted(uid) and uid not in members)
 
 
 def _evictable(view: View) -> list[tuple[Assessment, Evict]]:
@@ -193,6 +195,5 @@ def _next_look(view: View, waits: Iterable[Quiet], unfinished: Iterable[Unit]) -
     """Return the seconds until time alone changes something: a parent has settled, or a deadline has passed."""
     soon = [one.seconds for one in waits if one.seconds is not None]
     late = [begun(unit, view.facts, view.now) + deadline(view.facts) - view.now for unit in unfinished]
-    rows = view.families.rows.values()
-    back = [seconds for row in rows if (seconds := late_in(row, view.facts, view.now)) is not None]
+    back = [seconds for row in _restarted(view) if (seconds := late_in(row, view.facts, view.now)) is not None]
     return min((seconds for seconds in (*soon, *late, *back) if seconds > 0), default=None)

@@ -66,14 +66,13 @@ class Fault:
 
 @dataclass(slots=True)
 class Held:
-    """What one repository holds. `index`: the digests that each tag stood for once, by tag."""
+    """What one repository holds. `index`: the digests that each tag stood for once, by tag; `etags`: of its link."""
 
     tags: dict[str, Tag] = field(default_factory=dict)
     index: dict[str, set[Digest]] = field(default_factory=dict)
     revisions: dict[Digest, float | None] = field(default_factory=dict)
     layers: set[Digest] = field(default_factory=set)
     etags: dict[str, str] = field(default_factory=dict)
-    """Of the links of tags, where the store has such."""
     told: set[Digest] = field(default_factory=set)
     """Manifests whose link holds what its path says, by its ETag."""
 
@@ -170,7 +169,8 @@ def _note_link(inventory: Inventory, entry: Entry, digest: Digest, found: Object
         held.layers.add(digest)
     elif entry.kind is EntryKind.REVISION_LINK:
         held.revisions[digest] = found.modified if found.modified > 0 else None
-        held.told |= {digest} if found.etag and found.etag == link_etag(entry.digest) else set()
+        if found.etag and found.etag == link_etag(entry.digest):
+            held.told.add(digest)
 
 
 def _note_upload(inventory: Inventory, entry: Entry, found: Object) -> None:
