@@ -1,7 +1,8 @@
-"""How the tests are shared out among workers: whole files, since a file's fixtures are dear; all real nodes to one.
+"""How the tests are shared out among workers: whole files, and whole sets of files that share something dear.
 
-Two sets of real nodes at once would take the cores from each other. And what a file leaves open is told in that file,
-not in whichever runs when the garbage is collected. Not here: fixtures that a test names.
+What a set shares (real nodes, servers on which its scenarios run side by side, a world of registries) is made once a
+worker, so a set that is spread is made and run twice. And what a file leaves open is told in that file, not in
+whichever runs when the garbage is collected. Not here: fixtures that a test names.
 """
 
 from __future__ import annotations
@@ -15,37 +16,60 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 NODES = "tests/node/"
+SETS = (NODES, "tests/storage/", "tests/upgrade/", "tests/cluster/test_rights_", "tests/chart/", "tests/gitops/")
+"""How the ids of tests begin that one worker has to run, in the order in which they begin."""
+FAULTS = "tests/faults/"
+SHARED = {"play", "tale"}
+"""Parameters of scenarios that run beside those of their whole folder, whichever test asks first."""
 
 
-class ByFile(LoadScopeScheduling):
-    """Gives a worker one file at a time."""
+def shared_out(nodeid: str) -> str:
+    """Return what goes to one worker as a whole: a set, or a file."""
+    return next((each for each in SETS if nodeid.startswith(each)), nodeid.partition("::")[0])
+
+
+class BySet(LoadScopeScheduling):
+    """Gives a worker one set or one file at a time."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return NODES if file.startswith(NODES) else file
+        return shared_out(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
-    return ByFile(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySet:
+    return BySet(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real nodes first, and beside them what is light; then the files that may take longest, so that none is left over.
+    """Real nodes first, and beside them what is light; then the sets, then the files that may take longest.
 
     `make test` has xdist keep this order (--no-loadscope-reorder); it would begin with the files of most tests.
     """
+    _refuse_spread(items)
     longest: dict[Path, float] = {}
     for item in items:
         allowed = item.get_closest_marker("timeout")
         longest[item.path] = max(longest.get(item.path, 0.0), allowed.args[0] if allowed and allowed.args else 0.0)
 
-    def turn(item: pytest.Item) -> tuple[int, float]:
-        if item.nodeid.startswith(NODES):
-            return 0, 0.0
-        heavy = any(item.get_closest_marker(name) for name in ("cluster", "faults"))
-        return (2, -longest[item.path]) if heavy else (1, 0.0)
+    def turn(item: pytest.Item) -> tuple[int, int, float]:
+        if (found := shared_out(item.nodeid)) in SETS:
+            return (0 if found == NODES else 2), SETS.index(found), 0.0
+        if not any(item.get_closest_marker(name) for name in ("cluster", "faults")):
+            return 1, 0, 0.0
+        # folder by folder: each has servers of its own, which end with its last test
+        return 3, int(not item.nodeid.startswith(FAULTS)), -longest[item.path]
 
     items.sort(key=turn)
+
+
+def _refuse_spread(items: list[pytest.Item]) -> None:
+    """Scenarios of one folder in two sets would all run twice, side by side."""
+    places: dict[tuple[Path, str], str] = {}
+    for item in items:
+        given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        for name in SHARED & given.keys():
+            mine = shared_out(item.nodeid)
+            if places.setdefault((item.path.parent, name), mine) != mine:
+                raise pytest.UsageError(f"{mine}: every {name} of its folder runs in each set that has one; join them")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -15,7 +15,7 @@ from tests.cluster.grounds import Play, played
 SERVERS = 2
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
     """What becomes of every release of this folder that is asked for."""
     plays = wanted(request, "play", Path(__file__).parent)
@@ -23,7 +23,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield found
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _begun(request: pytest.FixtureRequest) -> None:
     """Begin with the first test of the folder, whichever that is."""
     if wanted(request, "play", Path(__file__).parent):

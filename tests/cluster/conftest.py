@@ -12,7 +12,6 @@ from tests.cluster.api import Api
 from tests.cluster.at_once import Outcomes, wanted
 from tests.cluster.grounds import Play, played
 from tests.cluster.installed import install, wait_for
-from tests.cluster.registry_world_tales import Tales, told
 
 from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
@@ -22,14 +21,14 @@ SERVERS = 3
 __all__ = ["install", "wait_for"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The cluster that the environment asks for (`pawl.sandbox.provider`), the embedded sandbox by default."""
     with cluster_for_tests(SandboxOptions(name=f"test-{os.getpid()}", nodes=1, registry=True)) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(cluster: Cluster) -> Iterator[Api]:
     """A bare client with the rights of the administrator."""
     client = Api(cluster.kubeconfig)
@@ -37,26 +36,18 @@ def api(cluster: Cluster) -> Iterator[Api]:
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(api: Api) -> list[str]:
     """Our CRDs, applied and served; their names."""
     return [install(api, document) for document in crds()]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
     """What becomes of every test of this folder that has an API server for itself; they begin with the first one."""
     plays = wanted(request, "play", Path(__file__).parent)
     with played(plays, "alone", SERVERS, tmp_path_factory.mktemp("alone"), nodes=1, registry=True) as found:
         yield found
-
-
-@pytest.fixture(scope="session")
-def tales(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tales]:
-    """What becomes of every tale of registries; they begin with the first one."""
-    found = wanted(request, "tale", Path(__file__).parent)
-    with told(found, tmp_path_factory.mktemp("tales"), "tales") as outcomes:
-        yield outcomes
 
 
 @pytest.fixture

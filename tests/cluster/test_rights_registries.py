@@ -22,7 +22,7 @@ from tests.cluster.audit import Asked, Audit, Nudge, auditing
 from tests.cluster.grants import granted
 from tests.cluster.installed import install
 from tests.cluster.operators import good
-from tests.cluster.registry_world import Home, filesystem, made, soon, stocked
+from tests.storage.registry_world import Home, filesystem, made, soon, stocked
 from tests.support.storageworld import Who, World, is_true, lone_cluster, storage_world
 
 from pawl.api.crd import crds

@@ -1,7 +1,7 @@
 """Whoever works on a registry is killed at every phase: it ends the same, nothing is lost, and it takes pushes again.
 
 Neighbours: `registry_mortal` is the operator that dies, `test_migrate_deaths` kills between any two objects,
-`tests/cluster/test_registry_migration` is the way without deaths. Not here: nodes.
+`tests/storage/test_registry_migration` is the way without deaths. Not here: nodes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from uuid import uuid4
 
 import pytest
 from tests.cluster.api import Api
-from tests.cluster.registry_world import DEADLINE, Home, filesystem, made, stocked
-from tests.cluster.registry_world_clients import Shelf, persist
+from tests.storage.registry_world import DEADLINE, Home, filesystem, made, stocked
+from tests.storage.registry_world_clients import Shelf, persist
 from tests.support.storageworld import IMAGE, World, lone_cluster, storage_world
 
 from pawl.api.meta import COLLECT_AT

@@ -19,14 +19,14 @@ from pawl.api.crd import crds
 from pawl.sandbox import Cluster, SandboxOptions, cluster_for_tests
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The cluster that the environment asks for, the embedded sandbox by default."""
     with cluster_for_tests(SandboxOptions(name=f"gitops-{os.getpid()}", nodes=1, registry=True)) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(cluster: Cluster) -> Iterator[Api]:
     """A bare client with the rights of the administrator."""
     client = Api(cluster.kubeconfig)
@@ -34,7 +34,7 @@ def api(cluster: Cluster) -> Iterator[Api]:
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installed(api: Api) -> list[str]:
     """Our CRDs, applied and served; their names."""
     return [install(api, document) for document in crds()]
@@ -50,7 +50,7 @@ def namespace(api: Api) -> Iterator[str]:
     api.delete(f"api/v1/namespaces/{name}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcomes(
     request: pytest.FixtureRequest,
     api: Api,

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[at] = item
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes[Play]]:
     """What becomes of every test of this folder that will be run; they begin with the first one."""
     plays = wanted(request, "play", HERE)
@@ -32,7 +32,7 @@ def outcomes(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def history() -> None:
     """Skip by name where the version before is not at hand."""
     if why := missing():

@@ -10,9 +10,9 @@ import base64
 import json
 
 import pytest
-from tests.cluster.registry_world import Home, filesystem, made, soon, stocked
-from tests.cluster.registry_world_clients import Away
-from tests.cluster.registry_world_tales import tale
+from tests.storage.registry_world import Home, filesystem, made, soon, stocked
+from tests.storage.registry_world_clients import Away
+from tests.storage.registry_world_tales import tale
 from tests.support.storageworld import World
 
 from pawl.api.meta import COLLECT_AT

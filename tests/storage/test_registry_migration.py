@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.registry_world import Home, filesystem, made, soon, stocked
-from tests.cluster.registry_world_clients import REFUSED, Away, Busy, Shelf, busy, persist
-from tests.cluster.registry_world_tales import tale
+from tests.storage.registry_world import Home, filesystem, made, soon, stocked
+from tests.storage.registry_world_clients import REFUSED, Away, Busy, Shelf, busy, persist
+from tests.storage.registry_world_tales import tale
 from tests.support.storageworld import World, is_true
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]

@@ -23,7 +23,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from tests.cluster.api import Api, Json
-from tests.cluster.registry_world_clients import Client, Shelf, persist
+from tests.storage.registry_world_clients import Client, Shelf, persist
 from tests.support.storageworld import World, is_true
 
 from pawl.api.meta import COLLECT_AT, REQUESTED_AT

@@ -10,9 +10,9 @@ from functools import partial
 
 import pytest
 from tests.cluster.api import POLICIES, Json
-from tests.cluster.registry_world import Home, filesystem, is_settled, made, soon, stocked
-from tests.cluster.registry_world_clients import Shelf, busy, persist
-from tests.cluster.registry_world_tales import tale
+from tests.storage.registry_world import Home, filesystem, is_settled, made, soon, stocked
+from tests.storage.registry_world_clients import Shelf, busy, persist
+from tests.storage.registry_world_tales import tale
 from tests.support.storageworld import World
 
 from pawl.api.meta import COLLECT_AT

@@ -11,9 +11,9 @@ import random
 import time
 
 import pytest
-from tests.cluster.registry_world import Home, filesystem, made, soon, still, stocked
-from tests.cluster.registry_world_clients import REFUSED, Away, persist
-from tests.cluster.registry_world_tales import Tales, tale
+from tests.storage.registry_world import Home, filesystem, made, soon, still, stocked
+from tests.storage.registry_world_clients import REFUSED, Away, persist
+from tests.storage.registry_world_tales import Tales, tale
 from tests.support.storageworld import World, is_true
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
