@@ -1,8 +1,9 @@
 """How the tests are shared out among workers: whole files, and whole sets of files that share something dear.
 
 What a set shares (real nodes, servers on which its scenarios run side by side, a world of registries) is made once a
-worker, so a set that is spread is made and run twice. And what a file leaves open is told in that file, not in
-whichever runs when the garbage is collected. Not here: fixtures that a test names.
+worker, so a set that is spread is made and run twice. What fails is named at once, since the summary is half an hour
+away. And what a file leaves open is told in that file, not in whichever runs when the garbage is collected. Not here:
+fixtures that a test names.
 """
 
 from __future__ import annotations
@@ -70,6 +71,26 @@ def _refuse_spread(items: list[pytest.Item]) -> None:
             mine = shared_out(item.nodeid)
             if places.setdefault((item.path.parent, name), mine) != mine:
                 raise pytest.UsageError(f"{mine}: every {name} of its folder runs in each set that has one; join them")
+
+
+class ToldAtOnce:
+    """Names a test that failed as soon as it did."""
+
+    def __init__(self, reporter: pytest.TerminalReporter) -> None:
+        self._reporter = reporter
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            cause = getattr(getattr(report.longrepr, "reprcrash", None), "message", "").partition("\n")[0]
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"{report.nodeid} failed at {report.when} in {report.duration:.0f} s: {cause}")
+
+
+@pytest.hookimpl(trylast=True)  # the reporter is made by the same hook
+def pytest_configure(config: pytest.Config) -> None:
+    if reporter := config.pluginmanager.get_plugin("terminalreporter"):
+        config.pluginmanager.register(ToldAtOnce(reporter))
 
 
 @pytest.fixture(autouse=True, scope="module")

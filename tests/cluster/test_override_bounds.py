@@ -55,6 +55,21 @@ def test_a_thousand_rules(scene: Scene) -> None:
     assert scene.pod_images("beside") == [scene.source("beside/web")]
 
 
+def test_rules_that_nobody_can_compare_stop_nobody_else(scene: Scene, pawl: Operator) -> None:
+    """One source a thousand times, each for other containers, takes seconds to refuse; the operator goes on."""
+    scene.push()
+    scene.start(deployment("web", scene.source("only-b/web")))
+    tangled = [{**rule(f"{PUBLIC}/a", tag=f"v{at}"), "containers": [f"c{at}"]} for at in range(1000)]
+    scene.stage.apply(quiet(*tangled, name="tangled"))
+    said = scene.until("Accepted", "False/RulesTooTangled", "tangled")
+    assert "use fewer rules for one source" in said
+    scene.stage.apply(quiet(rule_for("b"), name="b"))
+    scene.until("Accepted", "True", "b")
+    mirrored = scene.source("only-b/web").replace(f"{PUBLIC}/only-b", "mirror.example.com/only-b")
+    scene.wait(lambda: scene.pod_images("web")[0].startswith(mirrored.partition("@")[0]), "the other to be in force")
+    assert pawl.get("healthz").status_code == 200
+
+
 @pytest.mark.parametrize("image", ["Web/UPPER:v1", "web:v1@sha256:short", f"{PUBLIC}/web:-bad", "a//b", ":tag"])
 def test_an_image_that_is_no_reference_is_left(scene: Scene, image: str) -> None:
     """The API server takes nearly any text as an image: what is no reference stays, and the Pod is made."""

@@ -45,6 +45,7 @@ _RULES: Final = {
     Reason.POLICY_WITHOUT_SELECTION: "The ImagePolicy of `target.policyRef` has chosen nothing; the rule is inactive.",
     Reason.NAMESPACE_MISSING: "A ClusterImageOverride names a policy or an operator without its namespace.",
     Reason.TABLE_TOO_LARGE: "The rules of all overrides do not fit into one table; use fewer or broader ones.",
+    Reason.RULES_TOO_TANGLED: "The rules need too many comparisons with each other; use fewer for one source.",
     Reason.RESULT_TOO_LONG: "An image would have more than 255 characters after rewriting; it is left alone.",
 }
 

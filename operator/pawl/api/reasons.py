@@ -118,6 +118,7 @@ class Reason(StrEnum):
     POLICY_WITHOUT_SELECTION = "PolicyWithoutSelection"
     NAMESPACE_MISSING = "NamespaceMissing"
     TABLE_TOO_LARGE = "TableTooLarge"
+    RULES_TOO_TANGLED = "RulesTooTangled"
     STALE_TARGET = "StaleTarget"
     RESULT_TOO_LONG = "ResultTooLong"
     # of an override, Secrets

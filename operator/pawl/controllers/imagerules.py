@@ -47,6 +47,8 @@ SPOILT: Final = frozenset({Reason.INVALID_SPEC, Reason.INVALID_SOURCE, Reason.IN
 """Refusals that lie in an override alone: what it said before stays in force until it is mended."""
 WRITERS: Final = 8
 """Tables written at once."""
+MANY_RULES: Final = 200
+"""From so many on they are compiled in a thread, so that the Lease is renewed meanwhile: it may take seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +100,7 @@ class ImageRulesController:
         parts = self._parts
         if not (parts.world.synced and parts.world.namespaces() and parts.tables.synced and parts.complete()):
             return SOON
-        ground = self._ground()
+        ground = await self._ground()
         drafted = self._drafts.of({CLUSTER: ground.draft.cluster, **ground.draft.namespaces})
         needed = self._survey.needed(ground.draft, drafted)
         asked = self._asked(ground.overrides)
@@ -107,7 +109,7 @@ class ImageRulesController:
             ground.overrides, [one for one in needed if one.override not in ground.pending], anew=asked
         )
         seen = await self._look(ground.overrides, needed, parts.clock() if asked else 0.0)
-        book = self._approved(ground, seen)
+        book = await self._approved(ground, seen)
         tables = self._frozen(book, ground)
         failed = await self._write(tables)
         compiled = self._standing.of({name: table for name, table in tables.items() if table is not None})
@@ -133,21 +135,21 @@ class ImageRulesController:
         """Return the seconds after which tables that stalled are looked at again."""
         return RESYNC
 
-    def _ground(self) -> _Ground:
+    async def _ground(self) -> _Ground:
         overrides = self._parts.overrides.readable()
         pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
         stock = self._stock(overrides)
-        draft = compile_rulebook(stock)
+        draft = await _compiled(stock)
         spoilt = {key for key, judged in draft.judged.items() if judged.refusal and judged.refusal.reason in SPOILT}
         unusable = frozenset(spoilt) | self._parts.overrides.unreadable()
         return _Ground(overrides, pending, unusable, frozenset(draft.judged) | unusable, stock, draft)
 
-    def _approved(self, ground: _Ground, seen: Seen) -> Rulebook:
+    async def _approved(self, ground: _Ground, seen: Seen) -> Rulebook:
         """Compile what may be stored: without what waits for approval, and without what was not found."""
         if not (ground.pending or seen.refused):
             return ground.draft
         approved = tuple(override for override in ground.overrides if label_of(override) not in ground.pending)
-        return compile_rulebook(replace(ground.stock, overrides=approved, held=self._held(seen)))
+        return await _compiled(replace(ground.stock, overrides=approved, held=self._held(seen)))
 
     def _stock(self, overrides: tuple[Override, ...]) -> Stock:
         parts = self._parts
@@ -272,3 +274,9 @@ def _same(before: Standing, after: Standing) -> bool:
         "pending",
     )
     return all(getattr(before, part) == getattr(after, part) for part in parts)
+
+
+async def _compiled(stock: Stock) -> Rulebook:
+    if sum(len(override.spec.rules) for override in stock.overrides) < MANY_RULES:
+        return compile_rulebook(stock)
+    return await asyncio.to_thread(compile_rulebook, stock)

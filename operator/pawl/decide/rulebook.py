@@ -18,7 +18,9 @@ from pawl.decide.objects import SYSTEM_NAMESPACES, NamespaceRow
 from pawl.decide.rulebook_drafts import Author, author_of
 from pawl.decide.rulebook_pages import Clash, Page, Pages
 from pawl.decide.rulebook_rules import Inactive, Policies, Policy, Refusal, override_key
-from pawl.decide.rulechecks import Field, Ground, unknown_word
+from pawl.decide.rulechecks import Field, unknown_word
+from pawl.decide.rulechecks_comparisons import MOST, Comparisons, Exhausted
+from pawl.decide.rulechecks_ground import Ground
 
 __all__ = [
     "EVERYWHERE",
@@ -106,45 +108,67 @@ def _not_excluded(author: Author, excluded: frozenset[str]) -> Author:
 
 
 def _settle(authors: Sequence[Author], rows: Sequence[NamespaceRow]) -> dict[str, Refusal]:
-    """Admit overrides in the order of their standing; one that makes a chain with what stands already is refused."""
+    """Admit overrides in the order of their standing; one that makes a chain with what stands already is refused.
+
+    So is one for which more comparisons would be needed than those before it left of the allowance.
+    """
     word = unknown_word(draft for author in authors for draft in author.drafts)
-    cluster = Ground()
+    cluster, at_cluster = Ground(), Comparisons()
     refused: dict[str, Refusal] = {}
     standing: list[Author] = []
     for author in (author for author in authors if not author.namespace):
-        refusal = _alone(author, word) or _beside(author, (cluster,), None, word)
+        refusal = _refusal(author, _Place((cluster,), None, word, at_cluster))
         if refusal is not None:
             refused[author.key] = refusal
             continue
         cluster.add(author.drafts)
         standing.append(author)
     known = {row.name: row for row in rows}
-    local: dict[str, Ground] = {}
+    local: dict[str, tuple[Ground, Comparisons]] = {}
     for author in (author for author in authors if author.namespace):
         row = known.get(author.namespace, NamespaceRow(author.namespace))
-        grounds = (cluster, local.setdefault(author.namespace, Ground()))
+        ground, comparisons = local.setdefault(author.namespace, (Ground(), Comparisons()))
         here = frozenset(one.key for one in standing if one.covers(row))
-        refusal = _alone(author, word) or _beside(author, grounds, here, word)
+        refusal = _refusal(author, _Place((cluster, ground), here, word, comparisons))
         if refusal is not None:
             refused[author.key] = refusal
         else:
-            grounds[1].add(author.drafts)
+            ground.add(author.drafts)
     return refused
 
 
-def _alone(author: Author, word: str) -> Refusal | None:
-    return _beside(author, (), None, word)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an override is to stand: what stands there, and which cluster-wide overrides hold in its namespace."""
+
+    grounds: tuple[Ground, ...]
+    here: frozenset[str] | None
+    word: str
+    comparisons: Comparisons
 
 
-def _beside(author: Author, grounds: tuple[Ground, ...], here: frozenset[str] | None, word: str) -> Refusal | None:
-    """Look for a chain between an override and what stands; `here` are the cluster-wide ones of its namespace."""
+def _refusal(author: Author, place: _Place) -> Refusal | None:
+    try:
+        return _beside(author, replace(place, grounds=(), here=None)) or _beside(author, place)
+    except Exhausted:
+        said = (
+            f"its {len(author.drafts)} rules and those that hold beside them need more than {MOST} comparisons with "
+            "each other: use fewer rules for one source, or fewer patterns of containers"
+        )
+        return Refusal(Reason.RULES_TOO_TANGLED, said)
+
+
+def _beside(author: Author, place: _Place) -> Refusal | None:
+    """Look for a chain between an override and what stands."""
     own = Ground()
     own.add(author.drafts)
-    namespaced = frozenset() if here is None else here
+    here, namespaced = place.here, place.here or frozenset()
     field_ = Field(
-        (*grounds, own),
+        own,
+        place.grounds,
         lambda draft: here is None or "/" in draft.entry.override or draft.entry.override in namespaced,
-        word,
+        place.word,
+        place.comparisons,
         one=bool(author.namespace),
     )
     chain = field_.chain_of(author.drafts)
@@ -168,17 +192,20 @@ def _pages(stock: Stock, authors: Sequence[Author]) -> Mapping[str, Page]:
 
 
 def _too_large(pages: Mapping[str, Page]) -> dict[str, Refusal]:
-    """Refuse, for each table beyond its bound, the override in it that stands last."""
+    """Refuse, for each table beyond its bound, those overrides in it that stand last; too few rather than too many."""
     refused = {}
     for namespace, page in sorted(pages.items()):
-        if page.size > MAX_TABLE_BYTES and page.authors:
-            last = max(page.authors, key=lambda author: author.standing)
+        size = page.size
+        for last in sorted(page.authors, key=lambda author: author.standing, reverse=True):
+            if size <= MAX_TABLE_BYTES:
+                break
             where = f"of namespace {namespace}" if namespace else "of the cluster"
             said = (
-                f"with it the table {where} would have {page.size} bytes, more than {MAX_TABLE_BYTES}; "
+                f"with it the table {where} would have {size} bytes, more than {MAX_TABLE_BYTES}; "
                 "use fewer rules with broader sources, or give overrides to fewer namespaces"
             )
             refused[last.key] = Refusal(Reason.TABLE_TOO_LARGE, said)
+            size -= sum(draft.most for draft in last.drafts)
     return refused
 
 

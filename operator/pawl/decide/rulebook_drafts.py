@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 from pawl.api.errors import Stalled
 from pawl.api.imageoverride import ClusterImageOverride, Override
@@ -20,6 +21,9 @@ from pawl.decide.objects import NamespaceRow
 from pawl.decide.rulebook_rules import Faulty, Inactive, Policies, Refusal, Ruled, fault, override_key, read_rule
 from pawl.decide.rulechecks_conditions import Terms, compile_globs, glob_pattern
 from pawl.decide.selectors import holds, requirements
+
+_AROUND: Final = 64
+"""Bytes of JSON around three keys and their lists, and a prefix that a key may have besides its text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,12 @@ class Draft:
     def size(self) -> int:
         """Bytes of the entry as JSON, its share of commas included."""
         return len(self.entry.model_dump_json(by_alias=True, exclude_none=True)) + 1
+
+    @cached_property
+    def most(self) -> int:
+        """Bytes that a table may have less without it: its keys and its Secrets counted as if nobody shared them."""
+        secret = "" if self.secret is None else self.secret.model_dump_json(by_alias=True, exclude_none=True)
+        return self.size + len(self.source) + 2 * (len(secret) + len(self.entry.to)) + _AROUND
 
     @cached_property
     def here(self) -> Terms:

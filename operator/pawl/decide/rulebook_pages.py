@@ -7,13 +7,14 @@ namespaces under the same overrides share a page. Neighbours: `decide.rulebook`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from pawl.api.imagerules import Entry, SecretEntry, Table
 from pawl.decide.reference import DEFAULT_HOST, LEGACY_HOST
 from pawl.decide.rulebook_drafts import Author, Draft
-from pawl.decide.rulechecks_conditions import follows, may_meet
+from pawl.decide.rulechecks_comparisons import Comparisons, Exhausted
 from pawl.decide.sources import WILDCARD, official
 
 MAX_GIVES: Final = 1000
@@ -165,41 +166,42 @@ def _list(where: tuple[str, str], drafts: list[Draft]) -> _List:
     ordered = tuple(sorted(drafts, key=lambda draft: (not draft.mandatory, draft.rank)))
     if where[0] == "secrets":
         secrets = _distinct(draft.secret for draft in ordered if draft.secret is not None)
-        size = sum(len(secret.model_dump_json(by_alias=True, exclude_none=True)) + 1 for secret in secrets)
-        return _List(ordered, (), secrets, (), size)
+        return _List(ordered, (), tuple(secrets.values()), (), sum(len(text) + 1 for text in secrets))
     entries = tuple(draft.entry for draft in ordered)
     return _List(ordered, entries, (), tuple(_clashes(where[1], ordered)), sum(draft.size for draft in ordered))
 
 
-def _distinct(secrets: Iterable[SecretEntry]) -> tuple[SecretEntry, ...]:
-    found: list[SecretEntry] = []
-    for secret in secrets:
-        if secret not in found:
-            found.append(secret)
-    return tuple(found)
+def _distinct(secrets: Iterable[SecretEntry]) -> Mapping[str, SecretEntry]:
+    """Return each once, by its JSON."""
+    return {secret.model_dump_json(by_alias=True, exclude_none=True): secret for secret in secrets}
 
 
 def _clashes(source: str, drafts: Sequence[Draft]) -> Iterator[Clash]:
-    """Name the pairs of one priority and scope that differ, may both hold, and are not decided by a rule above."""
-    for index, winner in enumerate(drafts):
-        for loser in drafts[index + 1 :]:
-            if loser.rank[:2] != winner.rank[:2]:
-                break
-            if _ties(winner, loser) and not _decided(drafts[:index], winner, loser):
-                yield Clash(source, _rule(winner), _rule(loser))
+    """Name the pairs of one priority and scope that differ, may both hold, and are not decided by a rule above.
+
+    They are told, and change nothing: what would need more comparisons than are allowed is left out.
+    """
+    comparisons = Comparisons()
+    with suppress(Exhausted):
+        for index, winner in enumerate(drafts):
+            for loser in drafts[index + 1 :]:
+                if loser.rank[:2] != winner.rank[:2]:
+                    break
+                if _ties(comparisons, winner, loser) and not _decided(comparisons, drafts[:index], winner, loser):
+                    yield Clash(source, _rule(winner), _rule(loser))
 
 
-def _ties(winner: Draft, loser: Draft) -> bool:
+def _ties(comparisons: Comparisons, winner: Draft, loser: Draft) -> bool:
     """Inside one override the order of its rules decides, unless the later one could never hold."""
     if winner.result == loser.result:
         return False
     if winner.entry.override == loser.entry.override:
-        return follows(winner.here, loser.here, loser.here)
-    return may_meet(winner.here, loser.here)
+        return comparisons.follows(winner.here, loser.here, loser.here)
+    return comparisons.may_meet(winner.here, loser.here)
 
 
-def _decided(above: Sequence[Draft], winner: Draft, loser: Draft) -> bool:
-    return any(follows(draft.here, winner.here, loser.here) for draft in above)
+def _decided(comparisons: Comparisons, above: Sequence[Draft], winner: Draft, loser: Draft) -> bool:
+    return any(comparisons.follows(draft.here, winner.here, loser.here) for draft in above)
 
 
 def _rule(draft: Draft) -> tuple[str, int]:

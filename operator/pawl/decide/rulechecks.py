@@ -4,20 +4,23 @@ A rewritten Pod meets the table again (an operator copies its own image into its
 A few images stand for all that a rule touches: one with unknown segments behind its source, and one for every source
 that stands below its target. Every image decided by a pair of rules has such a one that the same pair decides, because
 more segments only add candidates that do not hold. In doubt about conditions a pair is refused, never let through.
-Neighbours: `decide.rulechecks_conditions` compares conditions, `decide.rulebook` says who is refused.
+Neighbours: `decide.rulechecks_ground` is where drafts stand, `decide.rulechecks_comparisons` compares conditions and
+counts, `decide.rulebook` says who is refused.
 Not here: conflicts.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from pawl.decide.reference import DEFAULT_HOST, MAX_NAME, OFFICIAL, Reference
 from pawl.decide.rulebook_drafts import Draft
-from pawl.decide.rulechecks_conditions import Terms, follows, may_meet
-from pawl.decide.sources import WILDCARD, candidates, official, wildcards
+from pawl.decide.rulechecks_comparisons import Comparisons
+from pawl.decide.rulechecks_conditions import Terms
+from pawl.decide.rulechecks_ground import Ground
+from pawl.decide.sources import WILDCARD, candidates, official
 from pawl.decide.tables_compiled import compose
 
 Admits = Callable[[Draft], bool]
@@ -43,128 +46,161 @@ class Chain:
         )
 
 
-class Ground:
-    """Drafts that stand beside each other, indexed by source and by target. It only grows."""
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """An image that a rule makes and another one may change: by which, and what is asked before that."""
 
-    def __init__(self) -> None:
-        self._tiers: dict[bool, dict[str, list[Draft]]] = {True: {}, False: {}}
-        self._targets: dict[str, list[Draft]] = {}
-        self._hosts: dict[str, list[Draft]] = {}
-        self._sorted_sources: list[str] = []
-        self._sorted_targets: list[str] = []
-
-    def add(self, drafts: Iterable[Draft]) -> None:
-        """Add the drafts of one override."""
-        for draft in drafts:
-            _file(self._tiers[draft.mandatory], self._sorted_sources, draft.source, draft)
-            for to in {draft.entry.to, official(draft.entry.to)}:
-                _file(self._targets, self._sorted_targets, to, draft)
-            self._hosts.setdefault(draft.entry.to.partition("/")[0], []).append(draft)
-
-    def at(self, source: str, mandatory: bool) -> Sequence[Draft]:  # noqa: FBT001
-        """Return the drafts of one source and tier."""
-        return self._tiers[mandatory].get(source, ())
-
-    def sources_below(self, place: str) -> Iterator[str]:
-        """Return the sources strictly below a place."""
-        return _below(self._sorted_sources, place)
-
-    def feeding(self, source: str) -> Iterator[Draft]:
-        """Return drafts whose results may stand under a source."""
-        if source.startswith(WILDCARD):
-            for host, drafts in self._hosts.items():
-                if source in wildcards(host):
-                    yield from drafts
-            return
-        for to in (*_prefixes(source), *_below(self._sorted_targets, source)):
-            yield from self._targets.get(to, ())
+    rest: str
+    middle: str
+    second: Draft
+    end: str
+    before: tuple[Draft, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class _Rung:
+    """The drafts of one source and tier as one draft sees them: which it may meet, by place, and where it ends.
+
+    It ends behind the first that surely holds wherever the draft does; `last` tells that there was one.
+    """
+
+    met: tuple[tuple[int, Draft], ...]
+    drafts: tuple[Draft, ...]
+    last: bool
+
+
 class Field:
-    """Everything that may hold at once: grounds, and which of their drafts count.
+    """Everything that may hold at once: what one override says, what stands, and which of that counts.
 
     `word` stands in no rule. In `one` namespace the selectors of namespaces are asked by `admits` and no more.
     """
 
-    grounds: tuple[Ground, ...]
-    admits: Admits
-    word: str
-    one: bool
+    def __init__(
+        self, own: Ground, others: tuple[Ground, ...], admits: Admits, word: str, comparisons: Comparisons, *, one: bool
+    ) -> None:
+        self._others, self._grounds, self._admits = others, (*others, own), admits
+        self._word, self._comparisons, self._one = word, comparisons, one
+        self._standing: dict[tuple[str, bool], tuple[Draft, ...]] = {}
+        self._rungs: dict[tuple[object, ...], _Rung] = {}
+        self._made: dict[tuple[object, ...], tuple[_Opening, ...]] = {}
 
     def chain_of(self, drafts: Sequence[Draft]) -> Chain | None:
-        """Find a chain in which one of these drafts, which stand on the grounds, is the first or the second."""
-        tried = ((draft, self._rests(draft)) for draft in drafts)
-        fed = ((first, self._rests(first, draft.source)) for draft in drafts for first in self._feeding(draft))
-        for pairs in (tried, fed):
-            for first, rests in pairs:
-                chain = next((chain for rest in rests if (chain := self._probe(first, rest)) is not None), None)
-                if chain is not None:
+        """Find a chain in which one of its own drafts is the first or the second. Raises Exhausted."""
+        for first in drafts:
+            if (chain := self._chain(first, self._openings(first))) is not None:
+                return chain
+        # its own are through: every source below their targets was met
+        for draft in drafts:
+            for first in self._feeding(draft):
+                found = (each for each in self._openings(first, draft.source) if each.second is draft)
+                if (chain := self._chain(first, found)) is not None:
                     return chain
         return None
 
-    def _feeding(self, draft: Draft) -> list[Draft]:
-        found = (first for ground in self.grounds for first in ground.feeding(draft.source))
-        return [first for first in found if self.admits(first)]
+    def _feeding(self, draft: Draft) -> Iterator[Draft]:
+        for ground in self._others:
+            for first in ground.feeding(draft.source):
+                if self._admits(first) and self._comparisons.may_meet(self._terms(first), self._terms(draft)):
+                    yield first
 
-    def _rests(self, draft: Draft, source: str | None = None) -> list[str]:
-        """Name what may stand behind the source of a draft, so that every source below its target is met once."""
-        to = draft.entry.to
-        below = [source] if source is not None else [key for ground in self.grounds for key in ground.sources_below(to)]
-        rests = ["", f"/{self.word}", f"/{self.word}/{self.word}"]
-        for key in below:
-            rests += _behind(to, key, self.word)
-        return rests
-
-    def _probe(self, first: Draft, rest: str) -> Chain | None:
-        start = f"{self.word}.{first.source.removeprefix(WILDCARD)}" if first.source.startswith("*") else first.source
-        image = start + rest
-        if "/" not in image or official(image) != image:
-            return None
-        middle = compose(_split(image), first.source, first.entry.to)
-        if len(image) > MAX_NAME or len(middle) > MAX_NAME:
-            return None
-        return self._second(first, image, middle)
-
-    def _second(self, first: Draft, image: str, middle: str) -> Chain | None:
-        before: list[Draft] = []
-        for second in self._ladder(_split(middle)):
-            end = compose(_split(middle), second.source, second.entry.to)
-            moves = end != middle or _resuffixes(first, second)
-            if (
-                moves
-                and may_meet(self._terms(first), self._terms(second))
-                and not self._blocked(first, second, image, before)
-            ):
-                return Chain(image, first, middle, second, end)
-            before.append(second)
-            if self._follows(second, first, first):
-                return None
+    def _chain(self, first: Draft, openings: Iterable[_Opening]) -> Chain | None:
+        start = f"{self._word}.{first.source.removeprefix(WILDCARD)}" if first.source.startswith("*") else first.source
+        for opening in openings:
+            self._comparisons.count()
+            image = start + opening.rest
+            real = "/" in image and official(image) == image
+            if real and len(image) <= MAX_NAME and not self._blocked(first, opening, image):
+                return Chain(image, first, opening.middle, opening.second, opening.end)
         return None
 
-    def _blocked(self, first: Draft, second: Draft, image: str, before: Sequence[Draft]) -> bool:
+    def _openings(self, first: Draft, source: str | None = None) -> tuple[_Opening, ...]:
+        """Return where what a draft makes is not left alone. The same for all drafts of one target and terms."""
+        entry = first.entry
+        alike = (entry.to, entry.tag, entry.digest, self._alike(first), source)
+        if alike not in self._made:
+            rests = dict.fromkeys(self._rests(entry.to, source))
+            self._made[alike] = tuple(found for rest in rests for found in self._beyond(first, rest))
+        return self._made[alike]
+
+    def _alike(self, draft: Draft) -> tuple[object, ...]:
+        """Return what drafts of equal terms have in common; labels by identity, as an override's rules share them."""
+        terms = self._terms(draft)
+        return (terms.globs, terms.kinds, id(terms.labels), id(terms.where))
+
+    def _rests(self, to: str, source: str | None) -> list[str]:
+        """Name what may stand behind a source with this target, so that every source below the target is met once."""
+        below = (
+            [source] if source is not None else [key for ground in self._grounds for key in ground.sources_below(to)]
+        )
+        rests = ["", f"/{self._word}", f"/{self._word}/{self._word}"]
+        for key in below:
+            self._comparisons.count()
+            rests += _behind(to, key, self._word)
+        return rests
+
+    def _beyond(self, first: Draft, rest: str) -> Iterator[_Opening]:
+        middle = official(first.entry.to + rest)
+        if len(middle) > MAX_NAME:
+            return
+        before: list[Draft] = []
+        for key, mandatory in _steps(middle):
+            rung = self._rung(first, key, mandatory)
+            for place, second in rung.met:
+                end = compose(_split(middle), second.source, second.entry.to)
+                if end != middle or _resuffixes(first, second):
+                    asked = (*before, *rung.drafts[:place])
+                    self._comparisons.count(1 + len(asked))
+                    yield _Opening(rest, middle, second, end, asked)
+            before += rung.drafts
+            if rung.last:
+                return
+
+    def _rung(self, first: Draft, key: str, mandatory: bool) -> _Rung:  # noqa: FBT001
+        self._comparisons.count()
+        standing = self._at(key, mandatory)
+        if not standing:
+            return _NO_RUNG
+        seen = (*self._alike(first), key, mandatory)
+        if seen not in self._rungs:
+            self._rungs[seen] = self._looked_at(first, standing)
+        return self._rungs[seen]
+
+    def _looked_at(self, first: Draft, standing: Sequence[Draft]) -> _Rung:
+        terms, met = self._terms(first), []
+        for place, second in enumerate(standing):
+            if self._comparisons.may_meet(terms, self._terms(second)):
+                met.append((place, second))
+            if self._follows(second, first, first):
+                return _Rung(tuple(met), tuple(standing[: place + 1]), last=True)
+        return _Rung(tuple(met), tuple(standing), last=False)
+
+    def _blocked(self, first: Draft, opening: _Opening, image: str) -> bool:
         """Tell whether another draft surely decides the image before the first, or the middle before the second."""
-        if any(self._follows(draft, first, second) for draft in before):
+        if any(self._follows(draft, first, opening.second) for draft in opening.before):
             return True
-        for draft in self._ladder(_split(image)):
-            if draft is first:
-                return False
-            if self._follows(draft, first, second):
-                return True
+        for key, mandatory in _steps(image):
+            for draft in self._at(key, mandatory):
+                if draft is first:
+                    return False
+                if self._follows(draft, first, opening.second):
+                    return True
         return False
 
     def _follows(self, third: Draft, first: Draft, second: Draft) -> bool:
-        return follows(self._terms(third), self._terms(first), self._terms(second))
+        return self._comparisons.follows(self._terms(third), self._terms(first), self._terms(second))
 
     def _terms(self, draft: Draft) -> Terms:
-        return draft.here if self.one else draft.terms
+        return draft.here if self._one else draft.terms
 
-    def _ladder(self, reference: Reference) -> Iterator[Draft]:
-        keys = candidates(reference.host, reference.path)
-        for mandatory in (True, False):
-            for key in keys:
-                found = [draft for ground in self.grounds for draft in ground.at(key, mandatory) if self.admits(draft)]
-                yield from sorted(found, key=lambda draft: draft.rank) if len(found) > 1 else found
+    def _at(self, key: str, mandatory: bool) -> tuple[Draft, ...]:  # noqa: FBT001
+        """Return the drafts of one source and tier that count, in the order in which they are asked."""
+        if (key, mandatory) not in self._standing:
+            found = [draft for ground in self._grounds for draft in ground.at(key, mandatory) if self._admits(draft)]
+            self._standing[key, mandatory] = tuple(sorted(found, key=lambda draft: draft.rank))
+        return self._standing[key, mandatory]
+
+
+_NO_RUNG: Final = _Rung((), (), last=False)
 
 
 def unknown_word(drafts: Iterable[Draft]) -> str:
@@ -178,6 +214,13 @@ def unknown_word(drafts: Iterable[Draft]) -> str:
 
 def _parts(text: str) -> list[str]:
     return text.replace(".", "/").split("/")
+
+
+def _steps(name: str) -> Iterator[tuple[str, bool]]:
+    """Name the rungs of the ladder that an image stands under: its sources, first for mandatory rules."""
+    reference = _split(name)
+    keys = candidates(reference.host, reference.path)
+    return ((key, mandatory) for mandatory in (True, False) for key in keys)
 
 
 def _named(draft: Draft) -> str:
@@ -203,24 +246,3 @@ def _behind(to: str, source: str, word: str) -> list[str]:
             rest = source[len(above) :]
             found += [rest, f"{rest}/{word}"]
     return found
-
-
-def _prefixes(source: str) -> tuple[str, ...]:
-    """Return a place and every place above it, its host included."""
-    host, slash, path = source.partition("/")
-    return candidates(host, path)[: path.count("/") + 2] if slash else (host,)
-
-
-def _below(ordered: Sequence[str], place: str) -> Iterator[str]:
-    start = f"{place}/"
-    for index in range(bisect_left(ordered, start), len(ordered)):
-        if not ordered[index].startswith(start):
-            return
-        yield ordered[index]
-
-
-def _file(index: dict[str, list[Draft]], ordered: list[str], key: str, draft: Draft) -> None:
-    if key not in index:
-        index[key] = []
-        insort(ordered, key)
-    index[key].append(draft)

@@ -1,6 +1,6 @@
 """When two rules may hold for one image: container globs, kinds, labels and namespaces compared with each other.
 
-Neighbours: `decide.rulechecks` and `decide.rulebook` ask. Not here: whether a rule holds for one Pod
+Neighbours: `decide.rulechecks_comparisons` asks, keeps and counts. Not here: whether a rule holds for one Pod
 (`decide.subjects`).
 """
 
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from pawl.api.imageoverride_spec import Requirement, WorkloadKind
 from pawl.decide.patterns import compile_pattern
-from pawl.decide.selectors import may_hold_together
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +39,24 @@ class Terms:
         return self.globs is None and self.kinds is None and not self.labels
 
 
-def may_meet(one: Terms, other: Terms) -> bool:
-    """Tell whether some image of some Pod is under both terms."""
-    if one.kinds is not None and other.kinds is not None and not one.kinds & other.kinds:
-        return False
-    if not _globs_meet(one.globs, other.globs):
-        return False
-    return _joint(one.labels, other.labels) and _joint(one.where, other.where)
+def kinds_meet(one: Terms, other: Terms) -> bool:
+    """Tell whether some kind of workload is under both."""
+    return one.kinds is None or other.kinds is None or not one.kinds.isdisjoint(other.kinds)
 
 
-def follows(third: Terms, one: Terms, other: Terms) -> bool:
-    """Tell whether the third holds wherever both hold. Sound, not complete: False where it is not plain."""
-    if third.globs is not None and third.globs not in (one.globs, other.globs):
-        return False
-    if third.kinds is not None and not _common_kinds(one, other) <= third.kinds:
-        return False
-    return _among(third.labels, one.labels, other.labels) and _among(third.where, one.where, other.where)
+def common_kinds(one: Terms, other: Terms) -> frozenset[WorkloadKind]:
+    """Return the kinds of workloads that are under both."""
+    kinds = frozenset(WorkloadKind)
+    for terms in (one, other):
+        kinds &= terms.kinds if terms.kinds is not None else kinds
+    return kinds
+
+
+def globs_meet(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> bool:
+    """Tell whether some container has a name under both; None is every name."""
+    if one is None or other is None or not set(one).isdisjoint(other):
+        return True
+    return any(globs_overlap(left, right) for left in one for right in other)
 
 
 def glob_pattern(globs: Iterable[str]) -> str:
@@ -93,27 +94,6 @@ def _steps(one: str, other: str) -> list[tuple[int, int]]:
         return moves + ([(1, 0)] if other == "*" and one else [])
     same = one and other and (one == other or "?" in (one, other))
     return [(1, 1)] if same else []
-
-
-def _globs_meet(one: tuple[str, ...] | None, other: tuple[str, ...] | None) -> bool:
-    if one is None or other is None or not set(one).isdisjoint(other):
-        return True
-    return any(globs_overlap(left, right) for left in one for right in other)
-
-
-def _joint(one: tuple[Requirement, ...], other: tuple[Requirement, ...]) -> bool:
-    return not (one or other) or may_hold_together((*one, *other))
-
-
-def _common_kinds(one: Terms, other: Terms) -> frozenset[WorkloadKind]:
-    kinds = frozenset(WorkloadKind)
-    for terms in (one, other):
-        kinds &= terms.kinds if terms.kinds is not None else kinds
-    return kinds
-
-
-def _among(few: tuple[Requirement, ...], one: tuple[Requirement, ...], other: tuple[Requirement, ...]) -> bool:
-    return all(requirement in one or requirement in other for requirement in few)
 
 
 def _glob(glob: str) -> str:

@@ -13,8 +13,18 @@ from hypothesis import strategies as st
 
 from pawl.api.imageoverride_spec import Operator, Requirement, WorkloadKind
 from pawl.decide.patterns import compile_pattern
-from pawl.decide.rulechecks_conditions import Terms, compile_globs, follows, glob_pattern, globs_overlap, may_meet
+from pawl.decide.rulechecks_comparisons import Comparisons
+from pawl.decide.rulechecks_conditions import Terms, compile_globs, glob_pattern, globs_overlap
 from pawl.decide.selectors import holds
+
+
+def may_meet(one: Terms, other: Terms) -> bool:
+    return Comparisons().may_meet(one, other)
+
+
+def follows(third: Terms, one: Terms, other: Terms) -> bool:
+    return Comparisons().follows(third, one, other)
+
 
 NAMES = ["".join(letters) for length in range(5) for letters in product("ab", repeat=length)]
 globs = st.text("ab*?", min_size=1, max_size=4)
