@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
-from tests.cluster.api import Api, Json
+from tests.cluster.api import POLICIES, Api, Json
 from tests.cluster.operators import Operator, good, operator_of
 from tests.cluster.override_stage import PATIENCE, Stage, is_settled, stage_of, wait_for
 from tests.cluster.override_stage_images import Pushed, described, push
@@ -27,6 +27,7 @@ from pawl.sandbox.images import Image
 
 PUBLIC = "quay.example.com"
 """Where the images of these scenarios come from; nobody answers there, and simulated nodes do not ask."""
+WIDE = f"{POLICIES}/clusterimageoverrides"
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,18 @@ def keeper_of(cluster: Cluster, directory: Path, *arguments: str, plain: Sequenc
     hosts = ",".join([*plain, cluster.registry or ""]).strip(",")
     with operator_of(cluster.kubeconfig, directory, "--manage-gate", "--plain-http-hosts", hosts, *arguments) as made:
         yield made
+        _last_ones_go(cluster)
+
+
+def _last_ones_go(cluster: Cluster) -> None:
+    """Wait for cluster-wide overrides that are being deleted: without an operator they would stay for whoever is next."""
+    with closing(Api(cluster.kubeconfig)) as api, suppress(AssertionError):
+        wait_for(lambda: not any(going(each) for each in api.get(WIDE).body["items"]), 20, "the last overrides to go")
+
+
+def going(body: Json) -> bool:
+    """Whether an object is being deleted."""
+    return "deletionTimestamp" in body["metadata"]
 
 
 def unpush(pushed: Pushed) -> None:

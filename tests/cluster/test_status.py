@@ -29,6 +29,17 @@ def put(api: Api, namespace: str, document: policies.Json) -> None:
     assert written.ok, written.message
 
 
+@pytest.fixture(autouse=True)
+def _nothing_wide(api: Api, installed: list[str]) -> None:
+    """What holds in the whole cluster is told for every namespace, also what other tests left here."""
+    assert installed
+    where = f"{POLICIES}/clusterimageoverrides"
+    for each in api.get(where).body["items"]:
+        place = f"{where}/{each['metadata']['name']}"
+        api.merge(place, {"metadata": {"finalizers": None}})
+        api.delete(place)
+
+
 @pytest.fixture
 def shop(api: Api, installed: list[str], namespace: str) -> str:
     """A namespace with a policy that holds, one that is not Ready, and one that nobody looked at."""

@@ -19,7 +19,7 @@ from pawl.decide.rulebook_drafts import Author, author_of
 from pawl.decide.rulebook_pages import Clash, Page, Pages
 from pawl.decide.rulebook_rules import Inactive, Policies, Policy, Refusal, override_key
 from pawl.decide.rulechecks import Field, unknown_word
-from pawl.decide.rulechecks_comparisons import MOST, Comparisons, Exhausted
+from pawl.decide.rulechecks_comparisons import MOST, MOST_TOGETHER, Comparisons, Exhausted
 from pawl.decide.rulechecks_ground import Ground
 
 __all__ = [
@@ -110,7 +110,7 @@ def _not_excluded(author: Author, excluded: frozenset[str]) -> Author:
 def _settle(authors: Sequence[Author], rows: Sequence[NamespaceRow]) -> dict[str, Refusal]:
     """Admit overrides in the order of their standing; one that makes a chain with what stands already is refused.
 
-    So is one for which more comparisons would be needed than those before it left of the allowance.
+    So is one that would need more comparisons than are allowed, itself or with those before it.
     """
     word = unknown_word(draft for author in authors for draft in author.drafts)
     cluster, at_cluster = Ground(), Comparisons()
@@ -148,12 +148,14 @@ class _Place:
 
 
 def _refusal(author: Author, place: _Place) -> Refusal | None:
+    place.comparisons.begin()
     try:
         return _beside(author, replace(place, grounds=(), here=None)) or _beside(author, place)
     except Exhausted:
         said = (
-            f"its {len(author.drafts)} rules and those that hold beside them need more than {MOST} comparisons with "
-            "each other: use fewer rules for one source, or fewer patterns of containers"
+            f"its {len(author.drafts)} rules need more than {MOST} comparisons with each other and with those of other "
+            f"overrides, or all overrides here more than {MOST_TOGETHER}: use fewer rules for one source, or fewer "
+            "patterns of containers"
         )
         return Refusal(Reason.RULES_TOO_TANGLED, said)
 

@@ -8,15 +8,18 @@ what exceeds. Not here: time. The count is the same on every machine, so every r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from pawl.api.imageoverride_spec import Requirement
+from pawl.api.imageoverride_spec import Operator, Requirement
 from pawl.decide.rulechecks_conditions import Terms, common_kinds, globs_meet, kinds_meet
 from pawl.decide.selectors import may_hold_together
 
 MOST: Final = 500_000
-"""Steps for the overrides of one namespace together, and for those of the cluster: one second of work, or two."""
-_AT_ONCE: Final = 8
+"""Steps for one override: about a second of work."""
+MOST_TOGETHER: Final = 4 * MOST
+"""Steps for the overrides of one namespace together, and for those of the cluster. What is refused spends too."""
+_AT_ONCE: Final = 4
 """States of two globs, or values of labels, that take as long as one comparison."""
 
 Globs = tuple[str, ...]
@@ -33,16 +36,22 @@ class Comparisons:
     Labels are known by identity: all rules of an override have the same tuple. They live as long as the drafts do.
     """
 
-    def __init__(self, most: int = MOST) -> None:
-        self._left = most
+    def __init__(self, most: int = MOST, together: int = MOST_TOGETHER) -> None:
+        self._most, self._left, self._together = most, most, together
         self._globs: dict[tuple[Globs, Globs], bool] = {}
+        self._given: dict[int, Mapping[str, frozenset[str]]] = {}
         self._joint: dict[tuple[int, int], bool] = {}
         self._among: dict[tuple[int, int, int], bool] = {}
 
+    def begin(self) -> None:
+        """Begin with another override."""
+        self._left = self._most
+
     def count(self, steps: int = 1) -> None:
-        """Count steps. Raises Exhausted beyond the allowance."""
+        """Count steps. Raises Exhausted beyond the allowance of this override, or of all together."""
         self._left -= steps
-        if self._left < 0:
+        self._together -= steps
+        if self._left < 0 or self._together < 0:
             raise Exhausted
 
     def may_meet(self, one: Terms, other: Terms) -> bool:
@@ -76,11 +85,25 @@ class Comparisons:
         return self._globs[one, other]
 
     def _may_hold(self, one: Labels, other: Labels) -> bool:
-        if not (one or other):
-            return True
-        pair = (id(one), id(other))
+        if not (one or other) or one is other:
+            return not one or self._worlds_of(one, ())
+        # most overrides of one image differ in the value of a label, which is seen at once
+        mine, theirs = self._values(one), self._values(other)
+        if any(mine[key].isdisjoint(theirs[key]) for key in mine.keys() & theirs.keys()):
+            return False
+        return self._worlds_of(one, other)
+
+    def _values(self, labels: Labels) -> Mapping[str, frozenset[str]]:
+        """Return the values of each label that must have one of them."""
+        if id(labels) not in self._given:
+            given = {each.key: frozenset(each.values) for each in labels if each.operator is Operator.IN}
+            self._given[id(labels)] = given
+        return self._given[id(labels)]
+
+    def _worlds_of(self, one: Labels, other: Labels) -> bool:
+        pair = (min(id(one), id(other)), max(id(one), id(other)))
         if pair not in self._joint:
-            self.count(_worlds((*one, *other)) // _AT_ONCE)
+            self.count(_asked((*one, *other)) // _AT_ONCE)
             self._joint[pair] = may_hold_together((*one, *other))
         return self._joint[pair]
 
@@ -94,7 +117,7 @@ class Comparisons:
         return self._among[three]
 
 
-def _worlds(labels: Labels) -> int:
+def _asked(labels: Labels) -> int:
     """Return how often `may_hold_together` asks at most: each that names a key, for its values and two worlds more."""
     by_key: dict[str, list[Requirement]] = {}
     for each in labels:

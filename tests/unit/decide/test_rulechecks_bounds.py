@@ -112,6 +112,18 @@ def test_what_stands_is_not_refused_for_what_comes_later() -> None:
     assert {key for key, one in held.judged.items() if one.refusal is not None} == {"shop/a"}
 
 
+def test_what_is_refused_takes_little_from_those_after_it() -> None:
+    tangled = [rule("r.corp/a", {"tag": f"v{at}"}, containers=[f"c{at}"]) for at in range(N)]
+    fair = [("docker.io", "r.corp")]
+    greedy = [local("shop", f"a{at}", tangled) for at in range(5)]
+    held = book(*greedy[:3], local("shop", "b", fair))
+    assert {key for key, one in held.judged.items() if one.refusal is not None} == {"shop/a0", "shop/a1", "shop/a2"}
+    begin = time.monotonic()
+    held = book(*greedy, local("shop", "b", fair))
+    assert all(one.refusal is not None for one in held.judged.values())
+    assert time.monotonic() - begin < SECONDS
+
+
 def test_tables_that_are_too_large_lose_their_last_overrides_and_no_more() -> None:
     overrides = [
         local("shop", f"o{at:02}", [rule(f"r{at}.corp/{'a' * 200}/{one}", f"s.corp/{'b' * 200}") for one in range(600)])
@@ -129,9 +141,13 @@ def test_tables_that_are_too_large_lose_their_last_overrides_and_no_more() -> No
 
 
 def test_comparisons_end() -> None:
-    comparisons, one = Comparisons(3), Terms()
+    comparisons, one = Comparisons(3, 5), Terms()
     assert comparisons.may_meet(one, one)
     assert comparisons.follows(one, one, one)
     comparisons.count()
     with pytest.raises(Exhausted):
         comparisons.may_meet(one, one)
+    comparisons.begin()
+    comparisons.count()
+    with pytest.raises(Exhausted):
+        comparisons.count()

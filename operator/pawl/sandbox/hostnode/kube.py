@@ -18,6 +18,7 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
+from pawl.cluster.connect import LINGERS
 from pawl.sandbox.rest import NO_ANSWER, Answer
 
 Json = dict[str, Any]
@@ -59,7 +60,7 @@ class Kube:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._where.tls, limit=8)
+        connector = aiohttp.TCPConnector(ssl=self._where.tls, limit=8, enable_cleanup_closed=LINGERS)
         self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
         return self
 
