@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 NODES = "tests/node/"
 SETS = (NODES, "tests/storage/", "tests/upgrade/", "tests/cluster/test_rights_", "tests/chart/", "tests/gitops/")
@@ -30,10 +31,20 @@ def shared_out(nodeid: str) -> str:
 
 
 class BySet(LoadScopeScheduling):
-    """Gives a worker one set or one file at a time."""
+    """Gives a worker one set or one file at a time: sets to the first worker, files to the others, while there are any.
+
+    The scenarios of a set run side by side and keep a core busy; tests of a file mostly wait.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return shared_out(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        first = node is next(iter(self.assigned_work))
+        liked = next((scope for scope in self.workqueue if (scope in SETS) == first), None)
+        if liked is not None:
+            self.workqueue.move_to_end(liked, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySet:
@@ -41,9 +52,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySet:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real nodes first, and beside them what is light; then the sets, then the files that may take longest.
+    """The sets in their order; of the files, folder by folder, those that may take longest first, and last what is light.
 
-    `make test` has xdist keep this order (--no-loadscope-reorder); it would begin with the files of most tests.
+    A folder has servers of its own, which end with its last test. `make test` has xdist keep this order
+    (--no-loadscope-reorder); it would begin with the files of most tests.
     """
     _refuse_spread(items)
     longest: dict[Path, float] = {}
@@ -53,11 +65,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def turn(item: pytest.Item) -> tuple[int, int, float]:
         if (found := shared_out(item.nodeid)) in SETS:
-            return (0 if found == NODES else 2), SETS.index(found), 0.0
-        if not any(item.get_closest_marker(name) for name in ("cluster", "faults")):
-            return 1, 0, 0.0
-        # folder by folder: each has servers of its own, which end with its last test
-        return 3, int(not item.nodeid.startswith(FAULTS)), -longest[item.path]
+            return 0, SETS.index(found), 0.0
+        heavy = any(item.get_closest_marker(name) for name in ("cluster", "faults"))
+        return (1, int(not item.nodeid.startswith(FAULTS)), -longest[item.path]) if heavy else (2, 0, 0.0)
 
     items.sort(key=turn)
 

@@ -174,7 +174,7 @@ def keeper_of(cluster: Cluster, directory: Path, *arguments: str, plain: Sequenc
 
 
 def _last_ones_go(cluster: Cluster) -> None:
-    """Wait for cluster-wide overrides that are being deleted: without an operator they would stay for whoever is next."""
+    """Wait for cluster-wide overrides that are being deleted: without an operator they would stay for the next one."""
     with closing(Api(cluster.kubeconfig)) as api, suppress(AssertionError):
         wait_for(lambda: not any(going(each) for each in api.get(WIDE).body["items"]), 20, "the last overrides to go")
 
