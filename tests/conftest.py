@@ -52,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BySet:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The sets in their order; of the files, folder by folder, those that may take longest first, and last what is light.
+    """Sets in their order; then files, folder by folder, those first that may take longest; and last what is light.
 
     A folder has servers of its own, which end with its last test. `make test` has xdist keep this order
     (--no-loadscope-reorder); it would begin with the files of most tests.
