@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Final
 
 import aiohttp
 import structlog
+from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 from yarl import URL
 
 from pawl import __version__
@@ -32,11 +32,6 @@ RELOAD_PAUSE: Final = 5.0
 PIECE: Final = 2**19
 STREAM_BUFFER: Final = 2**21
 CONNECT_TIMEOUT: Final = 10.0
-LINGERS: Final = not ((3, 12, 8) <= sys.version_info < (3, 13) or sys.version_info >= (3, 13, 1))
-"""Whether a TLS connection that was closed stays open until the other side answers (fixed by python/cpython#118960).
-
-Then aiohttp has to be asked to end it (`enable_cleanup_closed`); on other versions it warns of the question.
-"""
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +111,11 @@ class HttpTransport:
     def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, ssl=self._credentials.tls, keepalive_timeout=KEEP_ALIVE, enable_cleanup_closed=LINGERS
+                limit=0,
+                ssl=self._credentials.tls,
+                keepalive_timeout=KEEP_ALIVE,
+                # on these versions of Python a closed TLS connection lingers until the other side answers
+                enable_cleanup_closed=NEEDS_CLEANUP_CLOSED,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Inside a cluster bytes are cheaper than the CPU that gzip takes on both sides.

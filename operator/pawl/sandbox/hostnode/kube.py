@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import aiohttp
 import yaml
+from aiohttp.connector import NEEDS_CLEANUP_CLOSED
 
-from pawl.cluster.connect import LINGERS
 from pawl.sandbox.rest import NO_ANSWER, Answer
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ class Kube:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._where.tls, limit=8, enable_cleanup_closed=LINGERS)
+        connector = aiohttp.TCPConnector(ssl=self._where.tls, limit=8, enable_cleanup_closed=NEEDS_CLEANUP_CLOSED)
         self._session = aiohttp.ClientSession(connector=connector, timeout=TIMEOUT, trust_env=False)
         return self
 
