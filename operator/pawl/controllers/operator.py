@@ -111,8 +111,7 @@ class Operator:
         while (missing := await _missing(policies)) is not None:
             log.warning(missing.what, error=missing.error, fix="pawl crds | kubectl apply -f -")
             await asyncio.sleep(PATIENCE)
-        for resync in others:
-            await self._or_leave_out(resync)
+        await asyncio.gather(*(self._or_leave_out(resync) for resync in others))
 
     async def _or_leave_out(self, resync: Resync) -> None:
         """Leave a kind out that is not served or may not be read; an API server that is away says nothing of it."""
