@@ -1,6 +1,7 @@
 """Rules that were written to be compared for ever: what Pawl thinks about them is bounded, whoever writes them.
 
-Each case took between half a minute and days before comparisons were counted; the operator lost its Lease over it.
+Before comparisons were counted, one source for other containers or for long globs did not end within fifteen seconds,
+nor did hosts onto one with exceptions below it; the operator stood still for minutes.
 """
 
 from __future__ import annotations
