@@ -21,7 +21,7 @@ NODES = "tests/node/"
 SETS = (NODES, "tests/storage/", "tests/upgrade/", "tests/cluster/test_rights_", "tests/chart/", "tests/gitops/")
 """How the ids of tests begin that one worker has to run, in the order in which they begin."""
 FAULTS = "tests/faults/"
-SHARED = {"play", "tale"}
+SHARED = frozenset({"play", "tale"})
 """Parameters of scenarios that run beside those of their whole folder, whichever test asks first."""
 
 

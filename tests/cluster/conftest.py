@@ -1,4 +1,4 @@
-"""A real API server for the tests of this folder: one a session, our CRDs in it, a fresh namespace a test."""
+"""A real API server for the tests of this folder: one a worker, our CRDs in it, a fresh namespace a test."""
 
 from __future__ import annotations
 

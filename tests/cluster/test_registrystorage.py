@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 from tests.cluster.api import Api, Json
+from tests.storage.registry_world import KINDS as MADE
 from tests.support.storageworld import World, is_true, lone_cluster, storage_world
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
@@ -24,15 +25,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 NAME = "main"
 SERVER = f"{NAME}-registry"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-KINDS = (
-    ("v1", "configmaps"),
-    ("v1", "secrets"),
-    ("v1", "services"),
-    ("v1", "persistentvolumeclaims"),
-    ("apps/v1", "deployments"),
-    ("batch/v1", "jobs"),
-    ("pawl.dev/v1alpha1", "registrystorages"),
-)
+KINDS = (*MADE, ("pawl.dev/v1alpha1", "registrystorages"))
 
 
 @dataclass(frozen=True)

@@ -138,10 +138,10 @@ class ImageRulesController:
     async def _ground(self) -> _Ground:
         overrides = self._parts.overrides.readable()
         pending = frozenset(label_of(override) for override in overrides if awaits_approval(override))
-        stock = self._stock(overrides)
+        unreadable, stock = self._parts.overrides.unreadable(), self._stock(overrides)
         draft = await _compiled(stock)
         spoilt = {key for key, judged in draft.judged.items() if judged.refusal and judged.refusal.reason in SPOILT}
-        unusable = frozenset(spoilt) | self._parts.overrides.unreadable()
+        unusable = frozenset(spoilt) | unreadable
         return _Ground(overrides, pending, unusable, frozenset(draft.judged) | unusable, stock, draft)
 
     async def _approved(self, ground: _Ground, seen: Seen) -> Rulebook:

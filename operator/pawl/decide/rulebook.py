@@ -203,7 +203,7 @@ def _too_large(pages: Mapping[str, Page]) -> dict[str, Refusal]:
                 break
             where = f"of namespace {namespace}" if namespace else "of the cluster"
             said = (
-                f"with it the table {where} would have {size} bytes, more than {MAX_TABLE_BYTES}; "
+                f"with it the table {where} would have at least {size} bytes, more than {MAX_TABLE_BYTES}; "
                 "use fewer rules with broader sources, or give overrides to fewer namespaces"
             )
             refused[last.key] = Refusal(Reason.TABLE_TOO_LARGE, said)

@@ -152,7 +152,8 @@ def _lists(base: _Lists, authors: Iterable[Author]) -> _Lists:
         for draft in author.drafts:
             for where in _keys(draft):
                 found.setdefault(where, list(base[where].drafts) if where in base else []).append(draft)
-    return {where: _list(where, drafts) for where, drafts in found.items()}
+    comparisons = Comparisons()
+    return {where: _list(where, drafts, comparisons) for where, drafts in found.items()}
 
 
 def _keys(draft: Draft) -> Iterator[tuple[str, str]]:
@@ -162,13 +163,14 @@ def _keys(draft: Draft) -> Iterator[tuple[str, str]]:
             yield ("secrets", key)
 
 
-def _list(where: tuple[str, str], drafts: list[Draft]) -> _List:
+def _list(where: tuple[str, str], drafts: list[Draft], comparisons: Comparisons) -> _List:
     ordered = tuple(sorted(drafts, key=lambda draft: (not draft.mandatory, draft.rank)))
     if where[0] == "secrets":
         secrets = _distinct(draft.secret for draft in ordered if draft.secret is not None)
         return _List(ordered, (), tuple(secrets.values()), (), sum(len(text) + 1 for text in secrets))
     entries = tuple(draft.entry for draft in ordered)
-    return _List(ordered, entries, (), tuple(_clashes(where[1], ordered)), sum(draft.size for draft in ordered))
+    clashes = tuple(_clashes(where[1], ordered, comparisons))
+    return _List(ordered, entries, (), clashes, sum(draft.size for draft in ordered))
 
 
 def _distinct(secrets: Iterable[SecretEntry]) -> Mapping[str, SecretEntry]:
@@ -176,12 +178,11 @@ def _distinct(secrets: Iterable[SecretEntry]) -> Mapping[str, SecretEntry]:
     return {secret.model_dump_json(by_alias=True, exclude_none=True): secret for secret in secrets}
 
 
-def _clashes(source: str, drafts: Sequence[Draft]) -> Iterator[Clash]:
+def _clashes(source: str, drafts: Sequence[Draft], comparisons: Comparisons) -> Iterator[Clash]:
     """Name the pairs of one priority and scope that differ, may both hold, and are not decided by a rule above.
 
-    They are told, and change nothing: what would need more comparisons than are allowed is left out.
+    They are told, and change nothing: what would need more comparisons than all sources are allowed is left out.
     """
-    comparisons = Comparisons()
     with suppress(Exhausted):
         for index, winner in enumerate(drafts):
             for loser in drafts[index + 1 :]:

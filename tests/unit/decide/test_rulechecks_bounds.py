@@ -54,6 +54,18 @@ HARMLESS: dict[str, list[Override]] = {
             [rule("r.corp/a", f"s.corp/b{at}", containers=["same"] if at % 2 else [f"c{at}"]) for at in range(N)],
         )
     ],
+    "as many for one source as docs/limits.md says": [
+        local("shop", "o", [rule("r.corp/a", {"tag": f"v{at}"}, containers=[f"c{at}"]) for at in range(300)])
+    ],
+    "as many overrides of one image by a label as docs/limits.md says": [
+        local(
+            "shop",
+            f"o{at:03}",
+            [rule("r.corp/a", {"tag": f"v{at}"})],
+            workloads={"selector": {"matchLabels": {"app": f"v{at}"}}},
+        )
+        for at in range(800)
+    ],
     "a thousand overrides of one source": [
         local("shop", f"o{at:03}", [rule("r.corp/a", f"s.corp/b{at}")]) for at in range(N)
     ],
@@ -123,6 +135,21 @@ def test_what_is_refused_takes_little_from_those_after_it() -> None:
     held = book(*greedy, local("shop", "b", fair))
     assert all(one.refusal is not None for one in held.judged.values())
     assert time.monotonic() - begin < SECONDS
+
+
+def test_what_is_only_told_is_bounded_for_all_sources_together() -> None:
+    """Above a hundred rules that tie stand a hundred that decide none of them: half a million questions a source."""
+    sources = [f"r{number}.corp/a" for number in range(5)]
+    rules = [
+        rule(source, f"s.corp/b{at}", containers=[f"c{at}"] if at < 100 else ["same"])
+        for source in sources
+        for at in range(200)
+    ]
+    (judged,) = book(local("shop", "o", rules), namespaces=SHOP).judged.values()
+    assert judged.refusal is None
+    told = {clash.source for clash in judged.conflicts}
+    assert sources[0] in told
+    assert sources[-1] not in told
 
 
 def test_tables_that_are_too_large_lose_their_last_overrides_and_no_more() -> None:
